@@ -1,0 +1,12 @@
+"""The community: a set of tables and rules.
+
+Everything that can happen here is a function that takes ``tx`` first, then the actor who acts, then the thing:
+``posts.reply(tx, actor, topic, …)``. A browser, another server and a scheduled job call the same function. It asks
+``policy`` whether the actor may, writes rows, and emits an event; subscribers of the event write more rows in the
+same transaction. Nothing in this room touches the network or knows how a page or an activity looks.
+
+``settings`` what can be configured · ``db`` transactions · ``models`` the tables · ``policy`` who may do what ·
+``events`` what happened · ``jobs`` the one queue · ``live`` what open pages hear · ``members`` people and their
+accounts · ``groups`` themes as places · ``topics`` ``posts`` ``reactions`` the discussion · ``notifications`` ·
+``text`` Markdown and HTML · ``starter`` the first content · ``migrations/`` the history of the tables.
+"""

@@ -1,0 +1,53 @@
+"""What open pages hear: after a commit, the ids of what changed, never its content.
+
+A listener renders for its own viewer, so permission is asked again, and a missed event costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Hub:
+    """Hands the signals of committed transactions to the listeners of this process."""
+
+    def __init__(self) -> None:
+        self.sender = secrets.token_hex(4)
+        self.is_alone = False  # nobody outside this process listens (the one server on SQLite)
+        self._queues: dict[str, set[asyncio.Queue[int]]] = defaultdict(set)
+        self._watchers: list[Callable[[], None]] = []
+
+    def on_change(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` whenever anything that readers can see may have changed."""
+        self._watchers.append(watcher)
+
+    def publish(self, signals: Iterable[tuple[str, int]]) -> None:
+        changed = False
+        for channel, reference in signals:
+            changed = True
+            for queue in self._queues.get(channel, ()):
+                if queue.full():
+                    queue.get_nowait()
+                queue.put_nowait(reference)
+        if changed:
+            for watcher in self._watchers:
+                watcher()
+
+    @contextmanager
+    def listen(self, channel: str) -> Iterator[asyncio.Queue[int]]:
+        """A queue of the references signalled on ``channel`` while the block runs; the oldest fall out when full."""
+        queue: asyncio.Queue[int] = asyncio.Queue(maxsize=100)
+        self._queues[channel].add(queue)
+        try:
+            yield queue
+        finally:
+            self._queues[channel].discard(queue)
+            if not self._queues[channel]:
+                del self._queues[channel]
+
+    def listeners(self, channel: str) -> int:
+        return len(self._queues.get(channel, ()))

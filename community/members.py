@@ -1,0 +1,392 @@
+"""People and their accounts: sign up, in and out, profiles, devices, and the first admin."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+from datetime import timedelta
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import joinedload
+
+from community import text
+from community.db import Tx
+from community.events import AccountAsked, ActorChanged, emit
+from community.keys import KeyPair
+from community.models import Account, Actor, Fact, Host, Keypair, Session
+from community.policy import Refused, require, standing
+
+PROFESSIONS = (
+    "urban planner",
+    "architect",
+    "consultant",
+    "utility",
+    "transport planner",
+    "data specialist",
+    "researcher",
+    "investor",
+    "start-up founder",
+    "city official",
+    "citizen",
+)
+RESERVED = frozenset(
+    [
+        "admin",
+        "administrator",
+        "api",
+        "app",
+        "clerk",
+        "feed",
+        "help",
+        "host",
+        "hub",
+        "inbox",
+        "instance",
+        "me",
+        "moderator",
+        "news",
+        "outbox",
+        "owner",
+        "root",
+        "security",
+        "staff",
+        "support",
+        "system",
+        "theme",
+        "themes",
+        "webmaster",
+        "www",
+    ]
+)
+_NAME = re.compile(r"[a-z0-9_]{2,20}")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+SESSION_DAYS = 60
+# The same cost on every machine: 19 MiB, two passes, as OWASP's cheat sheet has it.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+_NOBODY = _hasher.hash(secrets.token_hex(16))
+
+
+class Invalid(ValueError):
+    """What somebody typed cannot be used; ``fields`` maps each field to the key of a sentence."""
+
+    def __init__(self, **fields: str) -> None:
+        super().__init__(", ".join(f"{k}: {v}" for k, v in fields.items()))
+        self.fields = fields
+
+
+async def hash_password(password: str) -> str:
+    return await asyncio.to_thread(_hasher.hash, password)
+
+
+async def password_is_right(password_hash: str | None, password: str) -> bool:
+    """Takes as long for an account that does not exist (None) as for one that does."""
+
+    def check() -> bool:
+        try:
+            return _hasher.verify(password_hash or _NOBODY, password) and password_hash is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+    return await asyncio.to_thread(check)
+
+
+def check_password(password: str) -> str | None:
+    if len(password) < 10:
+        return "password-too-short"
+    if len(password) > 500:
+        return "password-too-long"
+    return None
+
+
+async def find_local(tx: Tx, handle: str) -> Actor | None:
+    return (
+        await tx.execute(select(Actor).where(Actor.handle == handle.lower(), Actor.host == ""))
+    ).scalar_one_or_none()
+
+
+async def find(tx: Tx, handle: str, host: str = "") -> Actor | None:
+    """An actor by handle; our own host may be written out or left away."""
+    host = "" if host == tx.settings.host else host
+    return (
+        await tx.execute(select(Actor).where(Actor.handle == handle.lower(), Actor.host == host.lower()))
+    ).scalar_one_or_none()
+
+
+async def find_by_uri(tx: Tx, uri: str) -> Actor | None:
+    return (await tx.execute(select(Actor).where(Actor.uri == uri))).scalar_one_or_none()
+
+
+async def check_handle(tx: Tx, handle: str) -> str | None:
+    """Why a handle cannot be taken: people and themes share one space of names."""
+    if not _NAME.fullmatch(handle):
+        return "name-form"
+    if handle in RESERVED:
+        return "name-reserved"
+    if await find_local(tx, handle) is not None:
+        return "name-taken"
+    return None
+
+
+def new_local_actor(tx: Tx, kind: str, handle: str, name: str, keys: KeyPair, path: str) -> Actor:
+    """Add a row for an actor of ours at ``path``, with all its addresses."""
+    origin = tx.settings.origin
+    uri = origin + path
+    base = uri.rstrip("/")
+    actor = Actor(
+        uri=uri,
+        url=uri,
+        kind=kind,
+        handle=handle,
+        host="",
+        name=name,
+        inbox=f"{base}/inbox" if path != "/" else f"{origin}/inbox",
+        shared_inbox=f"{origin}/inbox",
+        outbox=f"{base}/outbox",
+        followers_uri=f"{base}/followers",
+        key_id=f"{uri}#main-key",
+        public_key=keys.public_pem,
+        created_at=tx.now,
+    )
+    tx.add(actor)
+    return actor
+
+
+async def keep_key(tx: Tx, actor: Actor, keys: KeyPair) -> None:
+    await tx.flush()
+    tx.add(Keypair(actor_id=actor.id, private_key=keys.sealed_private))
+    await tx.flush()
+
+
+async def add_member(
+    tx: Tx,
+    handle: str,
+    email: str,
+    password_hash: str,
+    keys: KeyPair,
+    *,
+    name: str = "",
+    site_role: str = "member",
+    state: str = "active",
+    application: str = "",
+    language: str = "",
+) -> Account:
+    """A new account; Invalid names each field that cannot be used."""
+    handle, email = handle.strip().lower(), email.strip().lower()
+    wrong: dict[str, str] = {}
+    reason = await check_handle(tx, handle)
+    if reason:
+        wrong["name"] = reason
+    if not _EMAIL.fullmatch(email) or len(email) > 250:
+        wrong["email"] = "email-form"
+    elif (await tx.execute(select(Account.actor_id).where(Account.email == email))).first() is not None:
+        wrong["email"] = "email-taken"
+    if wrong:
+        raise Invalid(**wrong)
+    actor = new_local_actor(tx, "person", handle, text.cut(name.strip(), 80), keys, f"/u/{handle}")
+    await keep_key(tx, actor, keys)
+    account = Account(
+        actor_id=actor.id,
+        email=email,
+        password_hash=password_hash,
+        state=state,
+        site_role=site_role,
+        application=application[:1000],
+        language=language,
+        created_at=tx.now,
+    )
+    account.actor = actor
+    tx.add(account)
+    await tx.flush()
+    if state == "pending":
+        await emit(tx, AccountAsked(actor))
+    return account
+
+
+async def sign_up(
+    tx: Tx,
+    handle: str,
+    email: str,
+    password_hash: str,
+    keys: KeyPair,
+    *,
+    name: str = "",
+    application: str = "",
+    language: str = "",
+) -> Account:
+    """Somebody joins by themselves, as the setting ``registration`` allows."""
+    mode = tx.settings.registration_mode
+    if mode == "closed":
+        raise Refused("registration-closed")
+    return await add_member(
+        tx,
+        handle,
+        email,
+        password_hash,
+        keys,
+        name=name,
+        state="active" if mode == "open" else "pending",
+        application=application,
+        language=language,
+    )
+
+
+async def pending(tx: Tx) -> list[Account]:
+    return list(
+        (await tx.execute(select(Account).where(Account.state == "pending").order_by(Account.created_at))).scalars()
+    )
+
+
+async def decide_sign_up(tx: Tx, staff: Actor, account: Account, *, is_welcome: bool) -> None:
+    """An admin lets somebody in, or not."""
+    require("moderate", await standing(tx, staff))
+    if account.state == "pending":
+        account.state = "active" if is_welcome else "suspended"
+
+
+async def account_for_sign_in(tx: Tx, name_or_email: str) -> Account | None:
+    wanted = name_or_email.strip().lower().removeprefix("@")
+    condition = Account.email == wanted if "@" in wanted else Actor.handle == wanted
+    return (await tx.execute(select(Account).join(Actor).where(condition, Actor.host == ""))).scalar_one_or_none()
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+async def open_session(tx: Tx, account: Account, device: str) -> str:
+    """Sign a device in. Answers the token for its cookie; only a hash of it is kept."""
+    token = secrets.token_urlsafe(32)
+    tx.add(
+        Session(
+            token_hash=_hash(token),
+            account_id=account.actor_id,
+            device=device[:200],
+            created_at=tx.now,
+            seen_at=tx.now,
+        )
+    )
+    await tx.flush()
+    return token
+
+
+async def find_session(tx: Tx, token: str) -> tuple[Session, Account] | None:
+    """The session and account behind a cookie, unless it has ended."""
+    row = (
+        await tx.execute(
+            select(Session, Account)
+            .join(Account, Account.actor_id == Session.account_id)
+            .options(joinedload(Account.actor))
+            .where(Session.token_hash == _hash(token), Session.seen_at > tx.now - timedelta(days=SESSION_DAYS))
+        )
+    ).first()
+    if row is None or row[1].state == "suspended" or row[1].actor.state != "active":
+        return None
+    return row[0], row[1]
+
+
+async def touch_session(tx: Tx, session_id: int) -> None:
+    account_id = await tx.scalar(
+        update(Session).where(Session.id == session_id).values(seen_at=tx.now).returning(Session.account_id)
+    )
+    if account_id is not None:
+        await tx.execute(update(Account).where(Account.actor_id == account_id).values(seen_at=tx.now))
+
+
+async def sessions_of(tx: Tx, account: Account) -> list[Session]:
+    return list(
+        (
+            await tx.execute(
+                select(Session).where(Session.account_id == account.actor_id).order_by(Session.seen_at.desc())
+            )
+        ).scalars()
+    )
+
+
+async def end_session(tx: Tx, account: Account, session_id: int) -> None:
+    await tx.execute(delete(Session).where(Session.id == session_id, Session.account_id == account.actor_id))
+
+
+async def end_sessions(tx: Tx, account: Account, *, but: int | None = None) -> None:
+    """Sign every device out, except the one that asks."""
+    condition = [Session.account_id == account.actor_id]
+    if but is not None:
+        condition.append(Session.id != but)
+    await tx.execute(delete(Session).where(*condition))
+
+
+async def change_password(tx: Tx, account: Account, password_hash: str, *, keep_session: int | None) -> None:
+    """A new password ends every other session."""
+    account.password_hash = password_hash
+    await end_sessions(tx, account, but=keep_session)
+
+
+async def edit_profile(
+    tx: Tx, account: Account, *, name: str, biography: str, profession: str, organisation: str, city: str
+) -> None:
+    if profession and profession not in PROFESSIONS:
+        raise Invalid(profession="profession-unknown")
+    if len(biography) > 5000:
+        raise Invalid(biography="text-too-long")
+    actor = account.actor
+    actor.name = text.cut(" ".join(name.split()), 80)
+    actor.summary_source = biography
+    actor.summary_html = text.render(biography)
+    actor.profession = profession
+    actor.organisation = text.cut(" ".join(organisation.split()), 120)
+    actor.city = text.cut(" ".join(city.split()), 80)
+    await tx.flush()
+    tx.signal("anything")
+    await emit(tx, ActorChanged(actor))
+
+
+async def count_members(tx: Tx) -> int:
+    return (await tx.execute(select(func.count()).select_from(Account).where(Account.state == "active"))).scalar_one()
+
+
+ADMIN_LINK = "first-admin-link"
+
+
+async def make_admin_link(tx: Tx) -> str | None:
+    """A one-time token that makes whoever opens its link the admin; None once there is an admin.
+
+    A new one replaces the last, so that a link lost with the terminal's scrollback is no loss.
+    """
+    has_admin = await tx.scalar(select(Account.actor_id).where(Account.site_role == "admin").limit(1))
+    await tx.execute(delete(Fact).where(Fact.name == ADMIN_LINK))
+    if has_admin is not None:
+        return None
+    token = secrets.token_urlsafe(24)
+    tx.add(Fact(name=ADMIN_LINK, value=_hash(token)))
+    await tx.flush()
+    return token
+
+
+async def admin_link_is_good(tx: Tx, token: str) -> bool:
+    fact = await tx.get(Fact, ADMIN_LINK)
+    return fact is not None and secrets.compare_digest(fact.value, _hash(token))
+
+
+async def become_admin(tx: Tx, account: Account, token: str) -> None:
+    """Use the one-time link up."""
+    used = await tx.execute(
+        delete(Fact).where(Fact.name == ADMIN_LINK, Fact.value == _hash(token)).returning(Fact.name)
+    )
+    if used.first() is None:
+        raise Refused("link-is-used")
+    account.site_role = "admin"
+    account.state = "active"
+    await end_sessions(tx, account)
+
+
+async def ensure_host(tx: Tx, name: str) -> Host:
+    """The row of another server, made at first contact."""
+    host = await tx.get(Host, name)
+    if host is None:
+        host = Host(name=name)
+        tx.add(host)
+        await tx.flush()
+    return host

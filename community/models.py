@@ -1,0 +1,441 @@
+"""The tables. Integer keys inside, URIs outside; all times aware and UTC.
+
+An *actor* is who somebody is; an *account* is that they can log in here. Local members, remote members, themes and
+other servers' groups are rows of one table.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware time in UTC, on databases that keep the zone and on those that do not."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {str: Text(), datetime: Utc(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012
+
+
+def _id() -> Mapped[int]:
+    return mapped_column(Key, primary_key=True, autoincrement=True)
+
+
+# Ids never return, not even that of the newest row after its removal: peers remember them.
+_NEVER_REUSED = {"sqlite_autoincrement": True}
+
+
+def _to(target: str, **options: Any) -> Mapped[Any]:
+    return mapped_column(Key, ForeignKey(target), **options)
+
+
+class Actor(Base):
+    """Whoever can act: people, themes, the clerk, the instance; here or on another server (``host`` is '' here)."""
+
+    __tablename__ = "actor"
+    __table_args__ = (UniqueConstraint("handle", "host"), _NEVER_REUSED)
+
+    id: Mapped[int] = _id()
+    uri: Mapped[str] = mapped_column(unique=True)
+    url: Mapped[str] = mapped_column(default="")
+    kind: Mapped[str]  # person, group, service, application
+    handle: Mapped[str]
+    host: Mapped[str] = mapped_column(default="", index=True)
+    name: Mapped[str] = mapped_column(default="")
+    summary_html: Mapped[str] = mapped_column(default="")
+    summary_source: Mapped[str] = mapped_column(default="")
+    avatar_url: Mapped[str] = mapped_column(default="")
+    profession: Mapped[str] = mapped_column(default="")
+    organisation: Mapped[str] = mapped_column(default="")
+    city: Mapped[str] = mapped_column(default="")
+    is_vip: Mapped[bool] = mapped_column(default=False)
+    inbox: Mapped[str] = mapped_column(default="")
+    shared_inbox: Mapped[str] = mapped_column(default="")
+    outbox: Mapped[str] = mapped_column(default="")
+    followers_uri: Mapped[str] = mapped_column(default="")
+    key_id: Mapped[str] = mapped_column(default="", index=True)
+    public_key: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(default="active")  # active, suspended, gone
+    moved_to: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    fetched_at: Mapped[datetime | None]
+
+    @property
+    def is_local(self) -> bool:
+        return self.host == ""
+
+    @property
+    def delivery_inbox(self) -> str:
+        """Where activities for this actor go: the shared inbox of the server when it has one."""
+        return self.shared_inbox or self.inbox
+
+
+class Account(Base):
+    """That somebody can log in here."""
+
+    __tablename__ = "account"
+
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    state: Mapped[str] = mapped_column(default="active")  # active, pending, suspended
+    site_role: Mapped[str] = mapped_column(default="member")  # member, editor, moderator, admin
+    language: Mapped[str] = mapped_column(default="")
+    timezone: Mapped[str] = mapped_column(default="UTC")
+    look: Mapped[str] = mapped_column(default="")  # '' follows the system, light, dark
+    application: Mapped[str] = mapped_column(default="")  # what a person asking for approval wrote
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]
+
+    actor: Mapped[Actor] = relationship(lazy="joined", innerjoin=True)
+
+
+class Keypair(Base):
+    """The private key of an actor of ours, encrypted with the instance's secret."""
+
+    __tablename__ = "keypair"
+
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    private_key: Mapped[str]
+
+
+class Session(Base):
+    """A device that is signed in; only the hash of its token is kept."""
+
+    __tablename__ = "session"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = _id()
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    account_id: Mapped[int] = _to("account.actor_id", index=True)
+    device: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+
+
+class Host(Base):
+    """Another server: what it runs, how it is, what we think of it."""
+
+    __tablename__ = "host"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(default="open")  # open, limited, blocked
+    software: Mapped[str] = mapped_column(default="")  # '' unknown, else the NodeInfo name
+    failures: Mapped[int] = mapped_column(default=0)
+    retry_after: Mapped[datetime | None]
+    signature_style: Mapped[str] = mapped_column(default="cavage")
+    checked_at: Mapped[datetime | None]
+
+
+class Theme(Base):
+    """A group seen as a forum."""
+
+    __tablename__ = "theme"
+
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    colour: Mapped[str] = mapped_column(default="#0b5a52")
+    position: Mapped[int] = mapped_column(default=0)
+    rules_source: Mapped[str] = mapped_column(default="")
+    rules_html: Mapped[str] = mapped_column(default="")
+    object_type: Mapped[str] = mapped_column(default="Note")  # Note or Article: what its topics are on the wire
+    topic_count: Mapped[int] = mapped_column(default=0)
+    post_count: Mapped[int] = mapped_column(default=0)
+    last_post_at: Mapped[datetime | None]
+
+    actor: Mapped[Actor] = relationship(lazy="joined", innerjoin=True)
+
+
+class Membership(Base):
+    """An actor in a group: a local member and a remote follower alike. A row outlives an unfollow (``left``), so that
+    edits and removals still reach those who received the original."""
+
+    __tablename__ = "membership"
+    __table_args__ = (Index("ix_membership_group_state", "group_id", "state"),)
+
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    group_id: Mapped[int] = _to("actor.id", primary_key=True)
+    role: Mapped[str] = mapped_column(default="member")  # member, moderator, owner, banned
+    state: Mapped[str] = mapped_column(default="accepted")  # pending, accepted, left
+    follow_uri: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+
+
+class Topic(Base):
+    __tablename__ = "topic"
+    __table_args__ = (
+        Index("ix_topic_group_id_last_post_at", "group_id", "last_post_at"),
+        Index("ix_topic_last_post_at", "last_post_at"),
+        _NEVER_REUSED,
+    )
+
+    id: Mapped[int] = _id()
+    group_id: Mapped[int] = _to("actor.id")
+    author_id: Mapped[int] = _to("actor.id", index=True)
+    title: Mapped[str]
+    title_is_generated: Mapped[bool] = mapped_column(default=False)
+    context_uri: Mapped[str] = mapped_column(default="")
+    closed_at: Mapped[datetime | None]
+    pinned_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    last_number: Mapped[int] = mapped_column(default=0)
+    reply_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    last_post_at: Mapped[datetime]
+
+    group: Mapped[Actor] = relationship(foreign_keys=[group_id], lazy="raise")
+    author: Mapped[Actor] = relationship(foreign_keys=[author_id], lazy="raise")
+
+
+class Post(Base):
+    """An opener (number 1) or a reply. Deleting empties the row and keeps it: its number and uri never return."""
+
+    __tablename__ = "post"
+    __table_args__ = (UniqueConstraint("topic_id", "number"), _NEVER_REUSED)
+
+    id: Mapped[int] = _id()
+    topic_id: Mapped[int] = _to("topic.id")
+    number: Mapped[int]
+    uri: Mapped[str] = mapped_column(unique=True)
+    url: Mapped[str] = mapped_column(default="")
+    kind: Mapped[str] = mapped_column(default="Note")  # the object's type on the wire
+    author_id: Mapped[int] = _to("actor.id", index=True)
+    reply_to_id: Mapped[int | None] = _to("post.id", index=True)
+    warning: Mapped[str] = mapped_column(default="")  # folds the text: the summary of a Note
+    source: Mapped[str] = mapped_column(default="")  # Markdown; posts from elsewhere keep html only
+    html: Mapped[str] = mapped_column(default="")
+    language: Mapped[str] = mapped_column(default="")
+    like_count_here: Mapped[int] = mapped_column(default=0)
+    like_count_elsewhere: Mapped[int] = mapped_column(default=0)
+    reply_count: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    edited_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    deleted_reason: Mapped[str] = mapped_column(default="")  # '' the author's own wish, else why it was removed
+
+    topic: Mapped[Topic] = relationship(lazy="raise")
+    author: Mapped[Actor] = relationship(lazy="raise")
+    reply_to: Mapped[Post | None] = relationship(remote_side=[id], lazy="raise")
+
+
+class Revision(Base):
+    """A post as it was before an edit."""
+
+    __tablename__ = "revision"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = _id()
+    post_id: Mapped[int] = _to("post.id", index=True)
+    title: Mapped[str] = mapped_column(default="")
+    source: Mapped[str] = mapped_column(default="")
+    html: Mapped[str] = mapped_column(default="")
+    written_at: Mapped[datetime]
+    replaced_at: Mapped[datetime]
+
+
+class Mention(Base):
+    __tablename__ = "mention"
+
+    post_id: Mapped[int] = _to("post.id", primary_key=True)
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+
+
+class Reaction(Base):
+    """A like: at most one of an actor on a post."""
+
+    __tablename__ = "reaction"
+
+    post_id: Mapped[int] = _to("post.id", primary_key=True)
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    uri: Mapped[str] = mapped_column(default="", index=True)
+    created_at: Mapped[datetime]
+
+
+class Tombstone(Base):
+    """The uri of a deleted thing that we never held: if it arrives late, it is refused."""
+
+    __tablename__ = "tombstone"
+
+    uri: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class Notification(Base):
+    __tablename__ = "notification"
+    __table_args__ = (Index("ix_notification_account_id_read_at", "account_id", "read_at"), _NEVER_REUSED)
+
+    id: Mapped[int] = _id()
+    account_id: Mapped[int] = _to("account.actor_id")
+    kind: Mapped[str]  # reply, mention, like, approved, sign-up
+    actor_id: Mapped[int | None] = _to("actor.id")
+    post_id: Mapped[int | None] = _to("post.id", index=True)
+    created_at: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+
+    actor: Mapped[Actor | None] = relationship(lazy="raise")
+    post: Mapped[Post | None] = relationship(lazy="raise")
+
+
+class Reading(Base):
+    """How far an account has read a topic."""
+
+    __tablename__ = "reading"
+
+    account_id: Mapped[int] = _to("account.actor_id", primary_key=True)
+    topic_id: Mapped[int] = _to("topic.id", primary_key=True)
+    last_number: Mapped[int] = mapped_column(default=0)
+    seen_at: Mapped[datetime]
+
+
+class Draft(Base):
+    """What somebody is writing: ``place`` is theme:SLUG or topic:ID."""
+
+    __tablename__ = "draft"
+
+    account_id: Mapped[int] = _to("account.actor_id", primary_key=True)
+    place: Mapped[str] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(default="")
+    source: Mapped[str] = mapped_column(default="")
+    saved_at: Mapped[datetime]
+
+
+class LogEntry(Base):
+    """What staff did, why; append only."""
+
+    __tablename__ = "log_entry"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = _id()
+    at: Mapped[datetime]
+    actor_id: Mapped[int] = _to("actor.id")
+    action: Mapped[str]
+    group_id: Mapped[int | None] = _to("actor.id")
+    topic_id: Mapped[int | None] = _to("topic.id")
+    post_id: Mapped[int | None] = _to("post.id")
+    about_id: Mapped[int | None] = _to("actor.id")
+    reason: Mapped[str] = mapped_column(default="")
+
+    actor: Mapped[Actor] = relationship(foreign_keys=[actor_id], lazy="raise")
+    topic: Mapped[Topic | None] = relationship(lazy="raise")
+
+
+class Activity(Base):
+    """An activity exactly as it crossed the wire, and what became of it: the audit trail and the groups' outbox."""
+
+    __tablename__ = "activity"
+    __table_args__ = (Index("ix_activity_actor_uri_type", "actor_uri", "type"), _NEVER_REUSED)
+
+    id: Mapped[int] = _id()
+    uri: Mapped[str] = mapped_column(unique=True)
+    direction: Mapped[str]  # in, out
+    type: Mapped[str]
+    actor_uri: Mapped[str]
+    object_uri: Mapped[str] = mapped_column(default="", index=True)
+    document: Mapped[str]
+    envelope: Mapped[dict[str, Any] | None]  # method, path and headers of a request not verified yet
+    at: Mapped[datetime]
+    outcome: Mapped[str] = mapped_column(default="")  # '' not processed yet
+    sent_count: Mapped[int] = mapped_column(default=0)
+    failed_count: Mapped[int] = mapped_column(default=0)
+
+
+class Job(Base):
+    """Something to do later, once. Jobs of one ``lane`` (a host) wait together after a failure; jobs of one ``line``
+    are done one after the other in the order of their ids."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index(
+            "ix_job_due",
+            "run_at",
+            postgresql_where=text("failed_at IS NULL"),
+            sqlite_where=text("failed_at IS NULL"),
+        ),
+        Index("ix_job_line", "line", "id"),
+        Index("ix_job_lane", "lane"),
+        _NEVER_REUSED,
+    )
+
+    id: Mapped[int] = _id()
+    kind: Mapped[str]
+    key: Mapped[str | None] = mapped_column(unique=True)
+    lane: Mapped[str] = mapped_column(default="")
+    line: Mapped[str | None]
+    argument: Mapped[dict[str, Any]]
+    run_at: Mapped[datetime]
+    locked_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(default="")
+    failed_at: Mapped[datetime | None]
+
+
+class Signal(Base):
+    """How processes on one SQLite file tell each other what changed (PostgreSQL has NOTIFY for it)."""
+
+    __tablename__ = "signal"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = _id()
+    body: Mapped[str]
+    at: Mapped[datetime]
+
+
+class Throttle(Base):
+    """How often something was tried within a window of time."""
+
+    __tablename__ = "throttle"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(default=0)
+    until: Mapped[datetime]
+
+
+class Fact(Base):
+    """A single thing to remember about this instance, such as the hash of the first admin's link."""
+
+    __tablename__ = "fact"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]

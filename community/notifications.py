@@ -1,0 +1,84 @@
+"""What members are told, and how far they have read."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import joinedload
+
+from community.db import Tx
+from community.events import AccountAsked, on
+from community.models import Account, Notification, Post, Reading, Topic
+
+
+async def unread_count(tx: Tx, account_id: int) -> int:
+    return (
+        await tx.execute(
+            select(func.count())
+            .select_from(Notification)
+            .where(Notification.account_id == account_id, Notification.read_at.is_(None))
+        )
+    ).scalar_one()
+
+
+async def latest(tx: Tx, account_id: int, limit: int = 50) -> list[Notification]:
+    return list(
+        (
+            await tx.execute(
+                select(Notification)
+                .options(
+                    joinedload(Notification.actor),
+                    joinedload(Notification.post).joinedload(Post.topic).joinedload(Topic.group),
+                )
+                .where(Notification.account_id == account_id)
+                .order_by(Notification.read_at.is_not(None), Notification.id.desc())
+                .limit(limit)
+            )
+        ).scalars()
+    )
+
+
+async def mark_read(tx: Tx, account_id: int, *, topic_id: int | None = None) -> None:
+    """All of them, or those about one topic that was just opened."""
+    query = update(Notification).where(Notification.account_id == account_id, Notification.read_at.is_(None))
+    if topic_id is not None:
+        query = query.where(Notification.post_id.in_(select(Post.id).where(Post.topic_id == topic_id)))
+    await tx.execute(query.values(read_at=tx.now).execution_options(synchronize_session=False))
+
+
+async def last_read(tx: Tx, account_id: int, topic_id: int) -> int:
+    """The number of the last post that somebody has seen in a topic; 0 when they never opened it."""
+    return (
+        await tx.scalar(
+            select(Reading.last_number).where(Reading.account_id == account_id, Reading.topic_id == topic_id)
+        )
+    ) or 0
+
+
+async def remember_reading(tx: Tx, account_id: int, topic_id: int, number: int) -> None:
+    reading = await tx.get(Reading, (account_id, topic_id))
+    if reading is None:
+        tx.add(Reading(account_id=account_id, topic_id=topic_id, last_number=number, seen_at=tx.now))
+    else:
+        reading.last_number, reading.seen_at = max(reading.last_number, number), tx.now
+    await tx.flush()
+
+
+async def readers_now(tx: Tx, topic_id: int, minutes: int = 5) -> int:
+    return (
+        await tx.execute(
+            select(func.count())
+            .select_from(Reading)
+            .where(Reading.topic_id == topic_id, Reading.seen_at > tx.now - timedelta(minutes=minutes))
+        )
+    ).scalar_one()
+
+
+@on(AccountAsked)
+async def tell_staff(tx: Tx, event: AccountAsked) -> None:
+    staff = (await tx.execute(select(Account.actor_id).where(Account.site_role.in_(("admin", "moderator"))))).scalars()
+    for account_id in staff:
+        tx.add(Notification(account_id=account_id, kind="sign-up", actor_id=event.actor.id, created_at=tx.now))
+        tx.signal(f"account:{account_id}")
+    await tx.flush()

@@ -1,0 +1,219 @@
+"""Who may do what: one pure rule for each action, and the one way to ask.
+
+A rule answers None (allowed) or the key of a reason: the page shows it beside the greyed button, the API returns it,
+the inbox stores it as the outcome. The fediverse itself is a standing: it decides what is served as ActivityPub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from community.db import Tx
+from community.models import Account, Actor, Host, Membership, Post, Topic
+
+Rule = Callable[["Standing", Any], str | None]
+_rules: dict[str, Rule] = {}
+
+
+class Refused(Exception):
+    """The policy said no; ``reason`` is the key of a sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotThere(Exception):
+    """A thing does not exist or may not be seen: both look the same."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Who asks, and what they are here: in the group at hand (``role``) and in the house (``site_role``)."""
+
+    actor: Actor | None = None
+    role: str = ""  # member, moderator, owner, banned; fediverse for other servers as readers
+    site_role: str = ""  # member, editor, moderator, admin
+    account_state: str = ""
+    host_state: str = "open"
+
+    @property
+    def is_staff(self) -> bool:
+        return self.site_role in ("moderator", "admin")
+
+    @property
+    def is_moderator(self) -> bool:
+        return self.is_staff or self.role in ("moderator", "owner")
+
+    def is_author(self, thing: Post | Topic) -> bool:
+        return self.actor is not None and thing.author_id == self.actor.id
+
+
+ANYONE = Standing()
+FEDIVERSE = Standing(role="fediverse")
+
+
+async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> Standing:
+    """What an actor is here, and in one group where one is named. None is a reader who is not signed in."""
+    if actor is None:
+        return ANYONE
+    role = site_role = account_state = ""
+    host_state = "open"
+    if group_id is not None:
+        membership = await tx.get(Membership, (actor.id, group_id))
+        if membership is not None and membership.state != "left":
+            role = membership.role
+        elif membership is not None and membership.role == "banned":
+            role = "banned"
+    if actor.is_local:
+        account = (
+            await tx.execute(select(Account.site_role, Account.state).where(Account.actor_id == actor.id))
+        ).first()
+        if account is not None:
+            site_role, account_state = account
+        elif actor.kind == "service":  # the clerk speaks for the house
+            site_role, account_state = "moderator", "active"
+    else:
+        host = await tx.get(Host, actor.host)
+        host_state = host.state if host is not None else "open"
+    return Standing(actor, role, site_role, account_state, host_state)
+
+
+def rule(name: str) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        _rules[name] = function
+        return function
+
+    return register
+
+
+def refusal(name: str, who: Standing, thing: Any = None) -> str | None:
+    """Why ``who`` may not do this to ``thing``, as the key of a sentence; None when they may."""
+    return _rules[name](who, thing)
+
+
+def require(name: str, who: Standing, thing: Any = None) -> None:
+    reason = refusal(name, who, thing)
+    if reason is not None:
+        raise Refused(reason)
+
+
+def rules() -> list[str]:
+    return sorted(_rules)
+
+
+def _is_stopped(who: Standing) -> str | None:
+    """What stops anybody from writing anything, whatever it is."""
+    if who.actor is None:
+        return "sign-in-first"
+    if who.actor.state != "active" or who.account_state == "suspended":
+        return "you-are-suspended"
+    if who.account_state == "pending":
+        return "wait-for-approval"
+    if who.host_state == "blocked":
+        return "host-is-blocked"
+    if who.role == "banned":
+        return "you-are-banned-here"
+    return None
+
+
+@rule("read")
+def _read(who: Standing, thing: Post | Topic) -> str | None:
+    if thing.deleted_at is not None and not isinstance(thing, Post):
+        return None if who.is_moderator else "not-there"
+    return None
+
+
+@rule("open-topic")
+def _open_topic(who: Standing, group: Actor) -> str | None:
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if group.state != "active":
+        return "theme-is-closed"
+    return None
+
+
+@rule("reply")
+def _reply(who: Standing, topic: Topic) -> str | None:
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if topic.deleted_at is not None:
+        return "topic-is-deleted"
+    if topic.closed_at is not None and not who.is_moderator:
+        return "topic-is-closed"
+    return None
+
+
+@rule("like")
+def _like(who: Standing, post: Post) -> str | None:
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if post.deleted_at is not None:
+        return "post-is-deleted"
+    if who.is_author(post):
+        return "own-post"
+    return None
+
+
+@rule("edit")
+def _edit(who: Standing, post: Post) -> str | None:
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if post.deleted_at is not None:
+        return "post-is-deleted"
+    if not who.is_author(post):
+        return "only-the-author"
+    return None
+
+
+@rule("delete")
+def _delete(who: Standing, post: Post) -> str | None:
+    if who.actor is None:
+        return "sign-in-first"
+    if post.deleted_at is not None:
+        return "post-is-deleted"
+    # A suspended author may still take back what they said; that only makes less of it.
+    if who.is_author(post) or who.is_moderator:
+        return None
+    return "only-the-author"
+
+
+@rule("moderate")
+def _moderate(who: Standing, topic: Topic | None) -> str | None:
+    """Pin, close, move, retitle a topic; remove what others wrote."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if who.is_moderator else "moderators-only"
+
+
+@rule("follow")
+def _follow(who: Standing, group: Actor) -> str | None:
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if group.state == "active" else "theme-is-closed"
+
+
+@rule("administer")
+def _administer(who: Standing, _thing: Any) -> str | None:
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if who.site_role == "admin" else "admins-only"
+
+
+async def see(tx: Tx, who: Standing, model: type[Any], id_: int, *options: Any) -> Any:
+    """Load a thing that ``who`` may read; NotThere whether it is missing or hidden from them."""
+    thing = await tx.get(model, id_, options=options)
+    if thing is None or refusal("read", who, thing) is not None:
+        raise NotThere
+    return thing

@@ -1,0 +1,367 @@
+"""Posts: replying, editing with history, deleting; openers are born in ``topics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import joinedload, selectinload
+
+from community import members, text
+from community.db import Tx
+from community.events import PostCreated, PostDeleted, PostEdited, emit
+from community.members import Invalid
+from community.models import (
+    Activity,
+    Actor,
+    LogEntry,
+    Mention,
+    Notification,
+    Post,
+    Reaction,
+    Revision,
+    Theme,
+    Tombstone,
+    Topic,
+)
+from community.policy import Refused, require, standing
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Written:
+    """What somebody wrote, ready to be stored: made by ``compose`` here, by ``federation.translate`` for others."""
+
+    html: str
+    source: str = ""
+    title: str = ""
+    warning: str = ""
+    language: str = ""
+    kind: str = "Note"
+    uri: str = ""
+    url: str = ""
+    created_at: datetime | None = None
+    edited_at: datetime | None = None
+    mentioned: tuple[Actor, ...] = ()
+
+
+async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -> Written:
+    """Markdown as typed here, with its mentions resolved to the actors that we know."""
+    source = source.replace("\r\n", "\n").strip()
+    if not source:
+        raise Invalid(text="text-missing")
+    if len(source) > text.MAX_SOURCE:
+        raise Invalid(text="text-too-long")
+    mentioned: list[Actor] = []
+    links: dict[str, tuple[str, str]] = {}
+    for name, host in text.mentions_in(source):
+        actor = await members.find(tx, name, host)
+        if actor is not None and actor.kind != "application":
+            mentioned.append(actor)
+            links[f"{name}@{host}" if host else name] = (
+                f"{name}@{host}" if actor.host else name,
+                actor.url or actor.uri,
+            )
+    html = text.render(source, links)
+    if not text.plain(html):
+        raise Invalid(text="text-missing")
+    return Written(html=html, source=source, title=title, language=language, mentioned=tuple(mentioned))
+
+
+async def find_by_uri(tx: Tx, uri: str) -> Post | None:
+    return (await tx.execute(select(Post).where(Post.uri == uri))).scalar_one_or_none()
+
+
+async def is_buried(tx: Tx, uri: str) -> bool:
+    """True when a thing was deleted before it ever reached us."""
+    return await tx.get(Tombstone, uri) is not None
+
+
+async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, reply_to: Post | None) -> Post:
+    """Give a post its number and its row. The topic's row is locked from here to the end of the transaction, which is
+    what keeps numbers and counts right when several processes write at once."""
+    # A time from elsewhere may be early (a reply that was fetched late) but never moves a topic into the future.
+    created_at = min(written.created_at or tx.now, tx.now)
+    values = {
+        "last_number": Topic.last_number + 1,
+        "last_post_at": tx.now,
+    }
+    if topic.last_number:
+        values["reply_count"] = Topic.reply_count + 1
+    number = (
+        await tx.execute(
+            update(Topic)
+            .where(Topic.id == topic.id)
+            .values(**values)
+            .returning(Topic.last_number)
+            .execution_options(synchronize_session=False)
+        )
+    ).scalar_one()
+    post = Post(
+        topic_id=topic.id,
+        number=number,
+        uri=written.uri or f"new:{topic.id}:{number}",
+        url=written.url,
+        kind=written.kind,
+        author_id=author.id,
+        reply_to_id=reply_to.id if reply_to is not None else None,
+        warning=written.warning,
+        source=written.source,
+        html=written.html,
+        language=written.language,
+        created_at=created_at,
+        edited_at=written.edited_at,
+    )
+    tx.add(post)
+    await tx.flush()
+    if not written.uri:
+        post.uri = f"{tx.settings.origin}/p/{post.id}"
+        await tx.flush()
+    await tx.execute(
+        update(Theme)
+        .where(Theme.actor_id == topic.group_id)
+        .values(post_count=Theme.post_count + 1, last_post_at=tx.now)
+        .execution_options(synchronize_session=False)
+    )
+    if reply_to is not None:
+        await tx.execute(
+            update(Post)
+            .where(Post.id == reply_to.id)
+            .values(reply_count=Post.reply_count + 1)
+            .execution_options(synchronize_session=False)
+        )
+    await _keep_mentions(tx, post, written.mentioned)
+    await tx.refresh(topic)
+    post.topic, post.author = topic, author
+    return post
+
+
+async def _keep_mentions(tx: Tx, post: Post, mentioned: Iterable[Actor]) -> None:
+    rows = [{"post_id": post.id, "actor_id": actor_id} for actor_id in {actor.id for actor in mentioned}]
+    if rows:
+        await tx.execute(insert(Mention), rows)
+
+
+async def reply(
+    tx: Tx,
+    author: Actor,
+    topic: Topic,
+    written: Written,
+    *,
+    reply_to: Post | None = None,
+    activity: Activity | None = None,
+) -> Post:
+    """Answer in a topic; ``reply_to`` is the post that is answered (the opener when None).
+
+    Raises Refused. A post that we already hold under the same uri is answered as it is: nothing happens twice.
+    """
+    if written.uri:
+        held = await find_by_uri(tx, written.uri)
+        if held is not None:
+            return held
+        if await is_buried(tx, written.uri):
+            raise Refused("was-deleted")
+    require("reply", await standing(tx, author, topic.group_id), topic)
+    parent = reply_to or await opener(tx, topic)
+    post = await add_to_topic(tx, topic, author, written, parent)
+    await _notify(tx, post, author, parent, written.mentioned)
+    tx.signal(f"topic:{topic.id}", post.id)
+    await emit(tx, PostCreated(post, topic, author, written.mentioned, activity=activity))
+    return post
+
+
+async def _notify(tx: Tx, post: Post, author: Actor, parent: Post | None, mentioned: Iterable[Actor]) -> None:
+    """Tell local people who were answered or mentioned, each once."""
+    told: dict[int, str] = {}
+    for actor in mentioned:
+        if actor.is_local and actor.kind == "person":
+            told[actor.id] = "mention"
+    if parent is not None and parent.deleted_at is None:
+        parent_author = await tx.get(Actor, parent.author_id)
+        if parent_author is not None and parent_author.is_local and parent_author.kind == "person":
+            told[parent.author_id] = "reply"
+    told.pop(author.id, None)
+    for actor_id, kind in told.items():
+        tx.add(Notification(account_id=actor_id, kind=kind, actor_id=author.id, post_id=post.id, created_at=tx.now))
+        tx.signal(f"account:{actor_id}")
+    if told:
+        await tx.flush()
+
+
+async def notify_mentioned(tx: Tx, post: Post, author: Actor, mentioned: Iterable[Actor]) -> None:
+    await _notify(tx, post, author, None, mentioned)
+
+
+async def opener(tx: Tx, topic: Topic) -> Post | None:
+    return (await tx.execute(select(Post).where(Post.topic_id == topic.id, Post.number == 1))).scalar_one_or_none()
+
+
+async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity: Activity | None = None) -> bool:
+    """Replace a post's text; the old one stays readable in its history.
+
+    False when nothing was changed: the same text again, or an edit from elsewhere that is older than what we hold.
+    """
+    topic = await tx.get_one(Topic, post.topic_id)
+    require("edit", await standing(tx, author, topic.group_id), post)
+    edited_at = min(written.edited_at or tx.now, tx.now)
+    if post.edited_at is not None and edited_at <= post.edited_at and written.uri:
+        return False
+    new_title = written.title if post.number == 1 and written.title else topic.title
+    if (written.html, written.warning, new_title) == (post.html, post.warning, topic.title):
+        return False
+    tx.add(
+        Revision(
+            post_id=post.id,
+            title=topic.title if post.number == 1 else "",
+            source=post.source,
+            html=post.html,
+            written_at=post.edited_at or post.created_at,
+            replaced_at=tx.now,
+        )
+    )
+    post.html, post.source, post.warning = written.html, written.source, written.warning
+    post.language = written.language or post.language
+    # Mastodon shows an edit only when ``updated`` is later than before, down to the second that some servers keep.
+    post.edited_at = edited_at
+    topic.title = new_title
+    known = set((await tx.execute(select(Mention.actor_id).where(Mention.post_id == post.id))).scalars())
+    await tx.execute(delete(Mention).where(Mention.post_id == post.id))
+    await _keep_mentions(tx, post, written.mentioned)
+    await tx.flush()
+    await notify_mentioned(tx, post, author, [actor for actor in written.mentioned if actor.id not in known])
+    post.topic, post.author = topic, author
+    tx.signal(f"topic:{topic.id}", post.id)
+    await emit(tx, PostEdited(post, topic, author, written.mentioned, activity=activity))
+    return True
+
+
+async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Activity | None = None) -> None:
+    """Delete a post: its text, history, likes and mentions go, its number and uri stay taken.
+
+    The author needs no reason; a moderator gives one, which is logged and travels. Deleting an opener without replies
+    deletes the topic; with replies the topic stays around an empty opener, as in every forum.
+    """
+    topic = await tx.get_one(Topic, post.topic_id)
+    require("delete", await standing(tx, by, topic.group_id), post)
+    author = await tx.get_one(Actor, post.author_id)
+    if by.id != post.author_id:
+        reason = reason or "against the rules of this theme"
+        tx.add(
+            LogEntry(
+                at=tx.now, actor_id=by.id, action="remove-post", group_id=topic.group_id, topic_id=topic.id,
+                post_id=post.id, about_id=post.author_id, reason=reason,
+            )
+        )  # fmt: skip
+    else:
+        reason = ""
+    post.source = post.html = post.warning = ""
+    post.deleted_at, post.deleted_reason = tx.now, reason
+    post.like_count_here = post.like_count_elsewhere = 0
+    for table in (Revision, Reaction, Mention, Notification):
+        await tx.execute(delete(table).where(table.post_id == post.id))
+    if post.number == 1:
+        if topic.reply_count == 0:
+            topic.deleted_at = tx.now
+            await tx.execute(
+                update(Theme).where(Theme.actor_id == topic.group_id).values(topic_count=Theme.topic_count - 1)
+            )
+    else:
+        await tx.execute(update(Topic).where(Topic.id == topic.id).values(reply_count=Topic.reply_count - 1))
+    await tx.execute(update(Theme).where(Theme.actor_id == topic.group_id).values(post_count=Theme.post_count - 1))
+    await tx.flush()
+    await tx.refresh(topic)
+    post.topic, post.author = topic, author
+    tx.signal(f"topic:{topic.id}", post.id)
+    await emit(tx, PostDeleted(post, topic, author, by, reason, activity=activity))
+
+
+async def bury(tx: Tx, uri: str) -> None:
+    """Remember the deletion of a thing that we do not hold, in case it arrives late."""
+    if await tx.get(Tombstone, uri) is None:
+        tx.add(Tombstone(uri=uri, at=tx.now))
+        await tx.flush()
+
+
+async def history(tx: Tx, post: Post) -> list[Revision]:
+    """Earlier texts, the newest first."""
+    return list(
+        (await tx.execute(select(Revision).where(Revision.post_id == post.id).order_by(Revision.id.desc()))).scalars()
+    )
+
+
+_SHOWN = (joinedload(Post.author, innerjoin=True), selectinload(Post.reply_to).joinedload(Post.author))
+
+
+async def page_of(tx: Tx, topic_id: int, first_number: int, limit: int = PAGE) -> list[Post]:
+    """Posts of a topic from ``first_number`` on, with their authors and the posts that they answer."""
+    return list(
+        (
+            await tx.execute(
+                select(Post)
+                .options(*_SHOWN)
+                .where(Post.topic_id == topic_id, Post.number >= first_number)
+                .order_by(Post.number)
+                .limit(limit)
+            )
+        ).scalars()
+    )
+
+
+async def one(tx: Tx, post_id: int) -> Post | None:
+    """A post with everything that a page or a document says of it."""
+    return (
+        await tx.execute(
+            select(Post).options(*_SHOWN, joinedload(Post.topic).joinedload(Topic.group)).where(Post.id == post_id)
+        )
+    ).scalar_one_or_none()
+
+
+async def mentioned_in(tx: Tx, post_ids: Iterable[int]) -> dict[int, list[Actor]]:
+    found: dict[int, list[Actor]] = {}
+    rows = await tx.execute(
+        select(Mention.post_id, Actor).join(Actor, Actor.id == Mention.actor_id).where(Mention.post_id.in_(post_ids))
+    )
+    for post_id, actor in rows.tuples():
+        found.setdefault(post_id, []).append(actor)
+    return found
+
+
+async def reply_uris(tx: Tx, post_id: int, limit: int = 500) -> list[str]:
+    """Ids of the direct replies, from here and elsewhere, oldest first."""
+    return list(
+        (
+            await tx.execute(
+                select(Post.uri)
+                .where(Post.reply_to_id == post_id, Post.deleted_at.is_(None))
+                .order_by(Post.number)
+                .limit(limit)
+            )
+        ).scalars()
+    )
+
+
+async def by_author(tx: Tx, actor_id: int, limit: int = 20) -> list[Post]:
+    """The newest posts of somebody, with their topics and themes."""
+    return list(
+        (
+            await tx.execute(
+                select(Post)
+                .options(joinedload(Post.author), joinedload(Post.topic).joinedload(Topic.group))
+                .join(Topic, Topic.id == Post.topic_id)
+                .where(Post.author_id == actor_id, Post.deleted_at.is_(None), Topic.deleted_at.is_(None))
+                .order_by(Post.id.desc())
+                .limit(limit)
+            )
+        ).scalars()
+    )
+
+
+async def count_by_author(tx: Tx, actor_id: int) -> int:
+    return (
+        await tx.execute(
+            select(func.count()).select_from(Post).where(Post.author_id == actor_id, Post.deleted_at.is_(None))
+        )
+    ).scalar_one()

@@ -1,0 +1,254 @@
+"""Topics: opening, listing, and what moderators do with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import joinedload
+
+from community import posts, text
+from community.db import Tx
+from community.events import PostCreated, TopicChanged, emit
+from community.members import Invalid
+from community.models import Activity, Actor, LogEntry, Post, Reading, Theme, Topic
+from community.policy import Refused, require, standing
+from community.posts import Written
+
+MAX_TITLE = 200
+PAGE = 30
+
+
+async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activity: Activity | None = None) -> Post:
+    """Open a topic in a theme; answers its opener. Without a title one is made of the first sentence."""
+    if written.uri:
+        held = await posts.find_by_uri(tx, written.uri)
+        if held is not None:
+            return held
+        if await posts.is_buried(tx, written.uri):
+            raise Refused("was-deleted")
+    require("open-topic", await standing(tx, author, group.id), group)
+    title = text.cut(" ".join(written.title.split()), MAX_TITLE)
+    is_generated = not title
+    if is_generated:
+        title = text.title_of(written.html, addresses_of(written.mentioned))
+    if not title:
+        raise Invalid(title="title-missing")
+    topic = Topic(
+        group_id=group.id,
+        author_id=author.id,
+        title=title,
+        title_is_generated=is_generated,
+        last_number=0,
+        reply_count=0,
+        created_at=min(written.created_at or tx.now, tx.now),
+        last_post_at=tx.now,
+    )
+    tx.add(topic)
+    await tx.flush()
+    topic.context_uri = f"{tx.settings.origin}/t/{topic.id}/context"
+    await tx.flush()
+    post = await posts.add_to_topic(tx, topic, author, written, None)
+    await tx.execute(update(Theme).where(Theme.actor_id == group.id).values(topic_count=Theme.topic_count + 1))
+    await posts.notify_mentioned(tx, post, author, written.mentioned)
+    topic.group, topic.author = group, author
+    tx.signal(f"theme:{group.id}", topic.id)
+    await emit(tx, PostCreated(post, topic, author, written.mentioned, activity=activity))
+    return post
+
+
+def addresses_of(mentioned: tuple[Actor, ...]) -> dict[str, str]:
+    """The addresses by which a text may link to mentioned actors. Mastodon links a profile's page, others the id."""
+    return {address: actor.handle for actor in mentioned for address in (actor.uri, actor.url) if address}
+
+
+def check_title(title: str) -> str:
+    """A title as typed by a person, or Invalid."""
+    title = " ".join(title.split())
+    if len(title) < 3:
+        raise Invalid(title="title-missing")
+    if len(title) > MAX_TITLE:
+        raise Invalid(title="title-too-long")
+    return title
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A topic as a row of a list; ``unread`` counts posts the reader has not seen (None: never opened)."""
+
+    topic: Topic
+    theme: Theme
+    unread: int | None = None
+
+
+async def listed(
+    tx: Tx,
+    *,
+    group_id: int | None = None,
+    sort: str = "latest",
+    reader_id: int | None = None,
+    page: int = 1,
+    limit: int = PAGE,
+) -> list[Listed]:
+    """Topics for a list: pinned ones first within a theme; ``sort`` is latest, new, top or unread."""
+    reading = select(Reading.topic_id, Reading.last_number).where(Reading.account_id == (reader_id or 0)).subquery()
+    query = (
+        select(Topic, Theme, reading.c.last_number)
+        .join(Theme, Theme.actor_id == Topic.group_id)
+        .outerjoin(reading, reading.c.topic_id == Topic.id)
+        .options(joinedload(Topic.author), joinedload(Topic.group))
+        .where(Topic.deleted_at.is_(None))
+    )
+    if group_id is not None:
+        query = query.where(Topic.group_id == group_id)
+        query = query.order_by(Topic.pinned_at.is_(None), Topic.pinned_at.desc())
+    if sort == "new":
+        query = query.order_by(Topic.created_at.desc(), Topic.id.desc())
+    elif sort == "top":
+        query = query.order_by(Topic.reply_count.desc(), Topic.id.desc())
+    else:
+        if sort == "unread":
+            query = query.where(reading.c.last_number < Topic.last_number)
+        query = query.order_by(Topic.last_post_at.desc(), Topic.id.desc())
+    rows = (await tx.execute(query.offset((page - 1) * limit).limit(limit))).tuples()
+    return [
+        Listed(topic, theme, None if seen is None else max(0, topic.last_number - seen)) for topic, theme, seen in rows
+    ]
+
+
+async def one(tx: Tx, topic_id: int) -> tuple[Topic, Theme] | None:
+    row = (
+        await tx.execute(
+            select(Topic, Theme)
+            .join(Theme, Theme.actor_id == Topic.group_id)
+            .options(joinedload(Topic.author), joinedload(Topic.group))
+            .where(Topic.id == topic_id)
+        )
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+async def voices(tx: Tx, topic_id: int) -> tuple[int, int]:
+    """How many people from how many servers (this one included) wrote in a topic."""
+    row = (
+        await tx.execute(
+            select(func.count(func.distinct(Actor.id)), func.count(func.distinct(Actor.host)))
+            .select_from(Post)
+            .join(Actor, Actor.id == Post.author_id)
+            .where(Post.topic_id == topic_id, Post.deleted_at.is_(None))
+        )
+    ).one()
+    return row[0], row[1]
+
+
+async def participants(tx: Tx, topic_id: int) -> list[Actor]:
+    """Everyone elsewhere who wrote in a topic and can be reached."""
+    return list(
+        (
+            await tx.execute(
+                select(Actor).where(
+                    Actor.id.in_(select(Post.author_id).where(Post.topic_id == topic_id, Post.deleted_at.is_(None))),
+                    Actor.host != "",
+                    Actor.state == "active",
+                )
+            )
+        ).scalars()
+    )
+
+
+async def context_uris(tx: Tx, topic_id: int) -> list[str]:
+    """Ids of all posts of a topic, the opener first."""
+    return list(
+        (
+            await tx.execute(
+                select(Post.uri)
+                .where(Post.topic_id == topic_id, Post.deleted_at.is_(None))
+                .order_by(Post.number)
+                .limit(1000)
+            )
+        ).scalars()
+    )
+
+
+async def openers(tx: Tx, group_id: int, *, only_pinned: bool = False, limit: int = 50) -> list[Post]:
+    """The openers of a theme's topics, the newest first: what its outbox and its pins are made of."""
+    query = (
+        select(Post)
+        .join(Topic, Topic.id == Post.topic_id)
+        .options(joinedload(Post.author), joinedload(Post.topic).joinedload(Topic.group))
+        .where(
+            Topic.group_id == group_id,
+            Topic.deleted_at.is_(None),
+            Post.number == 1,
+            Post.deleted_at.is_(None),
+        )
+        .limit(limit)
+    )
+    if only_pinned:
+        query = query.where(Topic.pinned_at.is_not(None)).order_by(Topic.pinned_at.desc())
+    else:
+        query = query.order_by(Topic.id.desc())
+    return list((await tx.execute(query)).scalars())
+
+
+async def _change(tx: Tx, by: Actor, topic: Topic, what: str, reason: str, old_group_id: int | None = None) -> None:
+    tx.add(
+        LogEntry(
+            at=tx.now,
+            actor_id=by.id,
+            action=f"{what}-topic",
+            group_id=topic.group_id,
+            topic_id=topic.id,
+            reason=reason,
+        )
+    )
+    await tx.flush()
+    tx.signal(f"topic:{topic.id}", 0)
+    await emit(tx, TopicChanged(topic, by, what, old_group_id))
+
+
+async def pin(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "") -> None:
+    require("moderate", await standing(tx, by, topic.group_id), topic)
+    if is_on != (topic.pinned_at is not None):
+        topic.pinned_at = tx.now if is_on else None
+        await _change(tx, by, topic, "pin" if is_on else "unpin", reason)
+
+
+async def close(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "") -> None:
+    """Close a topic to further replies, or open it again."""
+    require("moderate", await standing(tx, by, topic.group_id), topic)
+    if is_on != (topic.closed_at is not None):
+        topic.closed_at = tx.now if is_on else None
+        await _change(tx, by, topic, "close" if is_on else "open", reason)
+
+
+async def retitle(tx: Tx, by: Actor, topic: Topic, title: str) -> None:
+    require("moderate", await standing(tx, by, topic.group_id), topic)
+    title = check_title(title)
+    if title != topic.title:
+        topic.title, topic.title_is_generated = title, False
+        await _change(tx, by, topic, "title", "")
+
+
+async def move(tx: Tx, by: Actor, topic: Topic, theme: Theme, *, reason: str = "") -> None:
+    """Move a topic with all its posts to another theme; its address and ids stay."""
+    require("moderate", await standing(tx, by, topic.group_id), topic)
+    require("moderate", await standing(tx, by, theme.actor_id), topic)
+    if theme.actor_id == topic.group_id:
+        return
+    old_group_id = topic.group_id
+    count = (
+        await tx.execute(
+            select(func.count()).select_from(Post).where(Post.topic_id == topic.id, Post.deleted_at.is_(None))
+        )
+    ).scalar_one()
+    for group_id, sign in ((old_group_id, -1), (theme.actor_id, 1)):
+        await tx.execute(
+            update(Theme)
+            .where(Theme.actor_id == group_id)
+            .values(topic_count=Theme.topic_count + sign, post_count=Theme.post_count + sign * count)
+        )
+    topic.group_id = theme.actor_id
+    topic.group = theme.actor
+    topic.pinned_at = None
+    await _change(tx, by, topic, "move", reason, old_group_id)

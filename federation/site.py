@@ -1,0 +1,71 @@
+"""What a running instance consists of: settings, database, the one outgoing client, and the keys in use."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from sqlalchemy import select
+
+from community import keys
+from community.db import Database, Tx, transaction_is_open
+from community.models import Actor, Keypair
+from community.settings import Settings
+from federation.client import Client, Signer
+from federation.signatures import load_private_key
+
+USER_AGENT = "Folkmoot/0.1"
+
+
+@dataclass
+class Site:
+    settings: Settings
+    database: Database
+    client: Client
+    _signers: OrderedDict[int, Signer] = field(default_factory=OrderedDict)
+    _instance_signer: Signer | None = None
+
+    async def signer(self, tx: Tx, actor_id: int) -> Signer:
+        """The key of one of our actors. Kept in memory: unsealing and loading cost a hundred signatures' worth."""
+        held = self._signers.get(actor_id)
+        if held is not None:
+            self._signers.move_to_end(actor_id)
+            return held
+        row = (
+            await tx.execute(
+                select(Actor.key_id, Keypair.private_key)
+                .join(Keypair, Keypair.actor_id == Actor.id)
+                .where(Actor.id == actor_id)
+            )
+        ).one()
+        key = load_private_key(keys.unseal(self.settings.secret(), row.private_key))
+        assert isinstance(key, RSAPrivateKey)
+        signer = self._signers[actor_id] = Signer(row.key_id, key)
+        if len(self._signers) > 2000:
+            self._signers.popitem(last=False)
+        return signer
+
+    async def instance_signer(self) -> Signer:
+        """The key that signs our fetches: the instance's own."""
+        if self._instance_signer is None:
+            async with self.database.read() as tx:
+                actor_id = (
+                    await tx.execute(select(Actor.id).where(Actor.uri == self.settings.origin + "/"))
+                ).scalar_one()
+                self._instance_signer = await self.signer(tx, actor_id)
+        return self._instance_signer
+
+    async def close(self) -> None:
+        await self.client.close()
+        await self.database.close()
+
+
+def make(settings: Settings) -> Site:
+    """Put an instance together; nothing is opened before it is used."""
+    client = Client(
+        user_agent=f"{USER_AGENT} (+{settings.origin})",
+        insecure_peers=frozenset(settings.insecure_peers),
+        forbidden=transaction_is_open,
+    )
+    return Site(settings, Database(settings), client)

@@ -1,0 +1,160 @@
+"""From a handle to an actor and back (RFC 7033), on both sides of the question."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from federation.client import Budget, Client, Forbidden, Gone, Refused
+from federation.vocabulary import (
+    ACTIVITY_JSON,
+    AS2,
+    Document,
+    host_of,
+    is_activitystreams,
+    origin_of,
+)
+
+JRD_MEDIA_TYPE = "application/jrd+json"
+PROFILE_PAGE = "http://webfinger.net/rel/profile-page"
+SERVICE = f"{AS2}#Service"
+SUBSCRIBE = "http://ostatus.org/schema/1.0/subscribe"
+
+_HANDLE_MAX = 512
+_NAME = re.compile(r"[A-Za-z0-9_.~-]{1,255}")
+
+
+def parse_handle(handle: str) -> tuple[str, str] | None:
+    """(name, host) of `@name@host`, `name@host`, `acct:name@host` or Lemmy's `!name@host`; None if it is
+    none.
+
+    The host is normalised and may carry a port; the name is left as it is written.
+    """
+    handle = handle.strip()
+    if len(handle) > _HANDLE_MAX:
+        return None
+    if handle[:5].lower() == "acct:":
+        handle = handle[5:]
+    elif handle[:1] in ("@", "!"):
+        handle = handle[1:]
+    name, at, authority = handle.partition("@")
+    if not at or not _NAME.fullmatch(name) or any(mark in authority for mark in "/?#@"):
+        return None
+    host = host_of(f"https://{authority}")
+    return None if host is None else (name, host)
+
+
+async def find(client: Client, name: str, host: str, budget: Budget | None = None) -> str:
+    """The URI of the actor whose handle is name@host, as its host says.
+
+    An answer about another handle (a host that moved its accounts to another domain) is followed once and
+    must then be stable, as Mastodon does it. Raises what Client.get_document raises; Refused where the
+    answer names no actor.
+    """
+    answer = await _ask(client, name, host, budget)
+    subject = _subject(answer)
+    if subject is None or _is_same_handle(subject, (name, host)):
+        return _self_link(answer, name, host)
+    renamed = await _ask(client, *subject, budget)
+    stable = _subject(renamed)
+    if stable is None or not _is_same_handle(stable, subject):
+        raise Refused(f"acct:{name}@{host}", "handle-unstable")
+    actor_uri = _self_link(renamed, *subject)
+    if actor_uri != _self_link(answer, name, host):
+        raise Refused(f"acct:{name}@{host}", "handle-unstable")
+    return actor_uri
+
+
+async def confirm(client: Client, handle: str, actor_uri: str, budget: Budget | None = None) -> bool:
+    """Whether the host of this handle says that it is this actor's.
+
+    Ask before a fetched actor is shown under the handle it claims: an actor may name itself what it likes,
+    and only the host of a handle gives it away. Raises Unreachable where that cannot be known now.
+    """
+    parsed = parse_handle(handle)
+    if parsed is None:
+        return False
+    try:
+        return await find(client, *parsed, budget) == actor_uri
+    except (Refused, Gone):
+        return False
+
+
+async def subscribe_template(
+    client: Client, name: str, host: str, budget: Budget | None = None
+) -> str | None:
+    """The address at which this account's host lets it follow somebody, `{uri}` standing for whom; None if
+    none.
+
+    Only an address that we would ask ourselves is given back: a browser is going to be sent there.
+    """
+    answer = await _ask(client, name, host, budget)
+    for link in _links(answer):
+        template = link.get("template")
+        if link.get("rel") != SUBSCRIBE or not isinstance(template, str) or "{uri}" not in template:
+            continue
+        try:
+            client.check_url(template.replace("{uri}", ""))
+        except Forbidden:
+            continue
+        return template
+    return None
+
+
+def to_jrd(
+    subject: str,
+    actor_uri: str,
+    profile_url: str | None,
+    aliases: Sequence[str] = (),
+    template: str | None = None,
+    properties: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Our answer about one of our own actors: exactly one `self` link, its type spelled as Mastodon wants
+    it.
+
+    `subject` is `acct:name@host`, or the address of the house itself, whose answer then names the instance actor
+    as FEP-d556 has it. `template` is the address at which a member of ours follows somebody, with `{uri}`;
+    `properties` describe the self link, as Lemmy tells the type of an actor.
+    """
+    own: dict[str, Any] = {"rel": "self", "type": ACTIVITY_JSON, "href": actor_uri}
+    if properties:
+        own["properties"] = dict(properties)
+    links = [own]
+    if not subject.startswith("acct:"):
+        links.append({"rel": SERVICE, "type": ACTIVITY_JSON, "href": actor_uri})
+    if profile_url is not None:
+        links.append({"rel": PROFILE_PAGE, "type": "text/html", "href": profile_url})
+    if template is not None:
+        links.append({"rel": SUBSCRIBE, "template": template})
+    return {"subject": subject, "aliases": list(aliases), "links": links}
+
+
+async def _ask(client: Client, name: str, host: str, budget: Budget | None) -> Document:
+    resource = quote(f"acct:{name}@{host}", safe="")
+    return await client.get_json(
+        f"{client.root_of(host)}/.well-known/webfinger?resource={resource}", budget=budget
+    )
+
+
+def _subject(answer: Document) -> tuple[str, str] | None:
+    subject = answer.get("subject")
+    return parse_handle(subject) if isinstance(subject, str) and subject[:5].lower() == "acct:" else None
+
+
+def _is_same_handle(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    return one[0].lower() == other[0].lower() and one[1] == other[1]
+
+
+def _links(answer: Document) -> list[Document]:
+    links = answer.get("links")
+    return [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+
+
+def _self_link(answer: Document, name: str, host: str) -> str:
+    for link in _links(answer):
+        kind, href = link.get("type"), link.get("href")
+        if link.get("rel") != "self" or not isinstance(kind, str) or not isinstance(href, str):
+            continue
+        if is_activitystreams(kind) and origin_of(href) is not None:
+            return href
+    raise Refused(f"acct:{name}@{host}", "no-actor")
