@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import event, insert, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from community import sqlite
 from community.live import Hub
 from community.models import Signal
 from community.settings import Settings
 
+T = TypeVar("T")
 _open: ContextVar[bool] = ContextVar("folkmoot_transaction_is_open", default=False)
 
 
@@ -43,10 +43,60 @@ class Tx(AsyncSession):
     signals: list[tuple[str, int]]
     has_jobs: bool
     is_sqlite: bool
+    _absent: set[tuple[type[Any], Any]]
+    _by_uri: dict[tuple[type[Any], str], Any]
+    _locked: set[tuple[type[Any], Any]]
+    _signals: list[tuple[str, Any]]
 
-    def signal(self, channel: str, reference: int = 0) -> None:
-        """Tell the listeners of ``channel``, once this transaction has committed, that row ``reference`` changed."""
-        self.signals.append((channel, reference))
+    def signal(self, channel: str, thing: Any = None) -> None:
+        """Tell the listeners of ``channel``, once this transaction has committed, that a row changed."""
+        self._signals.append((channel, thing))
+
+    async def find(self, model: type[T], key: Any) -> T | None:
+        """A row by its primary key; asked for once in a transaction, also when it is not there."""
+        if (model, key) in self._absent:
+            return None
+        found = await self.get(model, key)
+        if found is None:
+            self._absent.add((model, key))
+        return found
+
+    async def by_uri(self, model: type[T], uri: str) -> T | None:
+        """A row by its ``uri``; asked for once in a transaction, also when it is not there."""
+        if (model, uri) not in self._by_uri:
+            await self.preload(model, [uri])
+        found: T | None = self._by_uri[model, uri]
+        return found
+
+    async def preload(self, model: type[T], uris: Iterable[str], *options: Any) -> list[T]:
+        """Load many rows by ``uri`` at once, for ``by_uri`` to find; answers those that are there."""
+        wanted = [uri for uri in dict.fromkeys(uris) if (model, uri) not in self._by_uri]
+        if not wanted:
+            return []
+        column = model.uri  # type: ignore[attr-defined]
+        rows = (await self.execute(select(model).options(*options).where(column.in_(wanted)))).scalars().all()
+        for uri in wanted:
+            self._by_uri[model, uri] = None
+        for row in rows:
+            self.remember(row)
+        return list(rows)
+
+    def remember(self, row: Any) -> None:
+        """Let ``by_uri`` and ``find`` see a row that this transaction has just made."""
+        if hasattr(row, "uri"):
+            self._by_uri[type(row), row.uri] = row
+        self._absent = {each for each in self._absent if each[0] is not type(row)}
+
+    async def lock(self, model: type[T], key: Any) -> T:
+        """A row read anew and kept from others until this transaction ends. SQLite has one writer anyway."""
+        if (model, key) in self._locked:
+            return await self.get_one(model, key)
+        if self.is_sqlite:
+            row = await self.get_one(model, key)
+        else:
+            row = await self.get_one(model, key, with_for_update={"of": model}, populate_existing=True)
+        self._locked.add((model, key))
+        return row
 
 
 class Database:
@@ -57,19 +107,16 @@ class Database:
         self.clock = clock
         self.hub = Hub()
         self.jobs_added = asyncio.Event()
-        url = make_url(settings.database)
-        self.is_sqlite = url.get_backend_name() == "sqlite"
+        self.is_sqlite = not settings.database_url
         if self.is_sqlite:
             settings.data_path.mkdir(parents=True, exist_ok=True)
-            # SQLite has one writer: a lock in the process is a fairer queue than its busy timeout, which then only
-            # has to serve the command line beside a running server.
-            self._writer = _sqlite_engine(str(url), "BEGIN IMMEDIATE", 1)
-            self._reader = _sqlite_engine(str(url), "BEGIN", 4)
+            # SQLite has one writer at a time: a lock is the fair queue for those in this process.
+            self._writer = sqlite.engine(settings.sqlite_path, "BEGIN IMMEDIATE", 1)
+            self._reader = sqlite.engine(settings.sqlite_path, "BEGIN", 4)
             self._write_lock: asyncio.Lock | None = asyncio.Lock()
         else:
-            # The clear-text form is needed here: str() of a URL masks the password.
             self._writer = self._reader = create_async_engine(
-                url.render_as_string(hide_password=False), pool_size=8, max_overflow=8, pool_pre_ping=True
+                settings.postgresql_url, pool_size=8, max_overflow=8, pool_pre_ping=True
             )
             self._write_lock = None
         self._listening: asyncio.Task[None] | None = None
@@ -79,10 +126,12 @@ class Database:
         return self._writer
 
     def _begin(self, engine: AsyncEngine) -> Tx:
-        tx = Tx(engine, expire_on_commit=False, autoflush=False)
+        tx = Tx(engine, expire_on_commit=False)
         tx.settings = self.settings
         tx.now = self.clock()
         tx.signals = []
+        tx._signals = []
+        tx._absent, tx._by_uri, tx._locked = set(), {}, set()
         tx.has_jobs = False
         tx.is_sqlite = self.is_sqlite
         return tx
@@ -116,6 +165,12 @@ class Database:
             token = _open.set(True)
             try:
                 yield tx
+                await tx.flush()
+                # Rows that were made in this transaction have their ids only now.
+                tx.signals = [
+                    (channel, thing if isinstance(thing, int) else getattr(thing, "id", 0))
+                    for channel, thing in tx._signals
+                ]
                 if tx.signals or tx.has_jobs:
                     await self._tell_other_processes(tx)
                 await tx.commit()
@@ -156,8 +211,9 @@ class Database:
                 rows = (
                     await tx.execute(text("SELECT id, body FROM signal WHERE id > :last ORDER BY id"), {"last": last})
                 ).all()
-            for last, body in rows:
-                self._heard(body)
+            for row in rows:
+                last = row.id
+                self._heard(row.body)
 
     async def _listen_to_postgresql(self) -> None:
         while True:
@@ -176,27 +232,3 @@ class Database:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
-
-
-def _sqlite_engine(url: str, begin: str, size: int) -> AsyncEngine:
-    engine = create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=size, max_overflow=0, pool_timeout=60)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "busy_timeout=10000",
-            "cache_size=-16000",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine

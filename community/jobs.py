@@ -7,6 +7,7 @@ failure postpones the lane, one success clears it. A *line* is an order: its job
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
@@ -93,19 +94,12 @@ async def add(
     run_at: datetime | None = None,
 ) -> None:
     """Put one job into the queue; a second job with the same ``key`` is not added while the first stands."""
-    await add_many(
-        tx,
-        [
-            {
-                "kind": kind,
-                "argument": argument,
-                "key": key,
-                "lane": lane,
-                "line": line,
-                "run_at": run_at or tx.now,
-            }
-        ],
-    )
+    row = {"kind": kind, "argument": argument, "key": key, "lane": lane, "line": line, "run_at": run_at or tx.now}
+    if key is None:
+        tx.add(Job(**row))
+        tx.has_jobs = True
+    else:
+        await add_many(tx, [row])
 
 
 async def add_many(tx: Tx, rows: Iterable[dict[str, Any]]) -> None:
@@ -283,10 +277,8 @@ class Worker:
                     continue
                 if not found:
                     self.database.jobs_added.clear()
-                    try:
+                    with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self.database.jobs_added.wait(), 0.5)
-                    except TimeoutError:
-                        pass
         finally:
             for task in list(self._tasks):
                 task.cancel()

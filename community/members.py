@@ -117,7 +117,7 @@ async def find(tx: Tx, handle: str, host: str = "") -> Actor | None:
 
 
 async def find_by_uri(tx: Tx, uri: str) -> Actor | None:
-    return (await tx.execute(select(Actor).where(Actor.uri == uri))).scalar_one_or_none()
+    return await tx.by_uri(Actor, uri)
 
 
 async def check_handle(tx: Tx, handle: str) -> str | None:
@@ -384,9 +384,10 @@ async def become_admin(tx: Tx, account: Account, token: str) -> None:
 
 async def ensure_host(tx: Tx, name: str) -> Host:
     """The row of another server, made at first contact."""
-    host = await tx.get(Host, name)
+    host = await tx.find(Host, name)
     if host is None:
         host = Host(name=name)
         tx.add(host)
         await tx.flush()
+        tx.remember(host)
     return host

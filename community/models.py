@@ -249,7 +249,6 @@ class Post(Base):
     language: Mapped[str] = mapped_column(default="")
     like_count_here: Mapped[int] = mapped_column(default=0)
     like_count_elsewhere: Mapped[int] = mapped_column(default=0)
-    reply_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     edited_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]

@@ -64,7 +64,7 @@ async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> 
     role = site_role = account_state = ""
     host_state = "open"
     if group_id is not None:
-        membership = await tx.get(Membership, (actor.id, group_id))
+        membership = await tx.find(Membership, (actor.id, group_id))
         if membership is not None and membership.state != "left":
             role = membership.role
         elif membership is not None and membership.role == "banned":
@@ -78,7 +78,7 @@ async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> 
         elif actor.kind == "service":  # the clerk speaks for the house
             site_role, account_state = "moderator", "active"
     else:
-        host = await tx.get(Host, actor.host)
+        host = await tx.find(Host, actor.host)
         host_state = host.state if host is not None else "open"
     return Standing(actor, role, site_role, account_state, host_state)
 

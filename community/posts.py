@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from community import members, text
@@ -72,70 +72,51 @@ async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -
 
 
 async def find_by_uri(tx: Tx, uri: str) -> Post | None:
-    return (await tx.execute(select(Post).where(Post.uri == uri))).scalar_one_or_none()
+    return await tx.by_uri(Post, uri)
 
 
 async def is_buried(tx: Tx, uri: str) -> bool:
     """True when a thing was deleted before it ever reached us."""
-    return await tx.get(Tombstone, uri) is not None
+    return await tx.by_uri(Tombstone, uri) is not None
 
 
 async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, reply_to: Post | None) -> Post:
     """Give a post its number and its row. The topic's row is locked from here to the end of the transaction, which is
     what keeps numbers and counts right when several processes write at once."""
-    # A time from elsewhere may be early (a reply that was fetched late) but never moves a topic into the future.
-    created_at = min(written.created_at or tx.now, tx.now)
-    values = {
-        "last_number": Topic.last_number + 1,
-        "last_post_at": tx.now,
-    }
+    topic = await tx.lock(Topic, topic.id)
+    theme = await tx.lock(Theme, topic.group_id)
     if topic.last_number:
-        values["reply_count"] = Topic.reply_count + 1
-    number = (
-        await tx.execute(
-            update(Topic)
-            .where(Topic.id == topic.id)
-            .values(**values)
-            .returning(Topic.last_number)
-            .execution_options(synchronize_session=False)
-        )
-    ).scalar_one()
+        topic.reply_count += 1
+    topic.last_number += 1
+    topic.last_post_at = theme.last_post_at = tx.now
+    theme.post_count += 1
     post = Post(
-        topic_id=topic.id,
-        number=number,
-        uri=written.uri or f"new:{topic.id}:{number}",
+        number=topic.last_number,
+        uri=written.uri or f"new:{topic.id}:{topic.last_number}",
         url=written.url,
         kind=written.kind,
-        author_id=author.id,
-        reply_to_id=reply_to.id if reply_to is not None else None,
         warning=written.warning,
         source=written.source,
         html=written.html,
         language=written.language,
-        created_at=created_at,
+        like_count_here=0,
+        like_count_elsewhere=0,
+        # A time from elsewhere may be early (a reply that was fetched late) but is never in the future.
+        created_at=min(written.created_at or tx.now, tx.now),
         edited_at=written.edited_at,
+        deleted_at=None,
+        deleted_reason="",
     )
+    post.topic, post.author, post.reply_to = topic, author, reply_to
+    post.topic_id, post.author_id, post.reply_to_id = topic.id, author.id, reply_to.id if reply_to else None
     tx.add(post)
-    await tx.flush()
     if not written.uri:
-        post.uri = f"{tx.settings.origin}/p/{post.id}"
         await tx.flush()
-    await tx.execute(
-        update(Theme)
-        .where(Theme.actor_id == topic.group_id)
-        .values(post_count=Theme.post_count + 1, last_post_at=tx.now)
-        .execution_options(synchronize_session=False)
-    )
-    if reply_to is not None:
-        await tx.execute(
-            update(Post)
-            .where(Post.id == reply_to.id)
-            .values(reply_count=Post.reply_count + 1)
-            .execution_options(synchronize_session=False)
-        )
-    await _keep_mentions(tx, post, written.mentioned)
-    await tx.refresh(topic)
-    post.topic, post.author = topic, author
+        post.uri = f"{tx.settings.origin}/p/{post.id}"
+    if written.mentioned:
+        await tx.flush()
+        await _keep_mentions(tx, post, written.mentioned)
+    tx.remember(post)
     return post
 
 
@@ -168,7 +149,7 @@ async def reply(
     parent = reply_to or await opener(tx, topic)
     post = await add_to_topic(tx, topic, author, written, parent)
     await _notify(tx, post, author, parent, written.mentioned)
-    tx.signal(f"topic:{topic.id}", post.id)
+    tx.signal(f"topic:{topic.id}", post)
     await emit(tx, PostCreated(post, topic, author, written.mentioned, activity=activity))
     return post
 
@@ -180,15 +161,15 @@ async def _notify(tx: Tx, post: Post, author: Actor, parent: Post | None, mentio
         if actor.is_local and actor.kind == "person":
             told[actor.id] = "mention"
     if parent is not None and parent.deleted_at is None:
-        parent_author = await tx.get(Actor, parent.author_id)
+        parent_author = await tx.find(Actor, parent.author_id)
         if parent_author is not None and parent_author.is_local and parent_author.kind == "person":
             told[parent.author_id] = "reply"
     told.pop(author.id, None)
     for actor_id, kind in told.items():
-        tx.add(Notification(account_id=actor_id, kind=kind, actor_id=author.id, post_id=post.id, created_at=tx.now))
+        note = Notification(account_id=actor_id, kind=kind, actor_id=author.id, created_at=tx.now)
+        note.post = post
+        tx.add(note)
         tx.signal(f"account:{actor_id}")
-    if told:
-        await tx.flush()
 
 
 async def notify_mentioned(tx: Tx, post: Post, author: Actor, mentioned: Iterable[Actor]) -> None:
@@ -204,7 +185,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
 
     False when nothing was changed: the same text again, or an edit from elsewhere that is older than what we hold.
     """
-    topic = await tx.get_one(Topic, post.topic_id)
+    topic = await tx.lock(Topic, post.topic_id)
     require("edit", await standing(tx, author, topic.group_id), post)
     edited_at = min(written.edited_at or tx.now, tx.now)
     if post.edited_at is not None and edited_at <= post.edited_at and written.uri:
@@ -233,7 +214,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     await tx.flush()
     await notify_mentioned(tx, post, author, [actor for actor in written.mentioned if actor.id not in known])
     post.topic, post.author = topic, author
-    tx.signal(f"topic:{topic.id}", post.id)
+    tx.signal(f"topic:{topic.id}", post)
     await emit(tx, PostEdited(post, topic, author, written.mentioned, activity=activity))
     return True
 
@@ -244,7 +225,7 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     The author needs no reason; a moderator gives one, which is logged and travels. Deleting an opener without replies
     deletes the topic; with replies the topic stays around an empty opener, as in every forum.
     """
-    topic = await tx.get_one(Topic, post.topic_id)
+    topic = await tx.lock(Topic, post.topic_id)
     require("delete", await standing(tx, by, topic.group_id), post)
     author = await tx.get_one(Actor, post.author_id)
     if by.id != post.author_id:
@@ -262,27 +243,25 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     post.like_count_here = post.like_count_elsewhere = 0
     for table in (Revision, Reaction, Mention, Notification):
         await tx.execute(delete(table).where(table.post_id == post.id))
-    if post.number == 1:
-        if topic.reply_count == 0:
-            topic.deleted_at = tx.now
-            await tx.execute(
-                update(Theme).where(Theme.actor_id == topic.group_id).values(topic_count=Theme.topic_count - 1)
-            )
-    else:
-        await tx.execute(update(Topic).where(Topic.id == topic.id).values(reply_count=Topic.reply_count - 1))
-    await tx.execute(update(Theme).where(Theme.actor_id == topic.group_id).values(post_count=Theme.post_count - 1))
+    theme = await tx.lock(Theme, topic.group_id)
+    theme.post_count -= 1
+    if post.number > 1:
+        topic.reply_count -= 1
+    elif topic.reply_count == 0:
+        topic.deleted_at = tx.now
+        theme.topic_count -= 1
     await tx.flush()
-    await tx.refresh(topic)
     post.topic, post.author = topic, author
-    tx.signal(f"topic:{topic.id}", post.id)
+    tx.signal(f"topic:{topic.id}", post)
     await emit(tx, PostDeleted(post, topic, author, by, reason, activity=activity))
 
 
 async def bury(tx: Tx, uri: str) -> None:
     """Remember the deletion of a thing that we do not hold, in case it arrives late."""
-    if await tx.get(Tombstone, uri) is None:
-        tx.add(Tombstone(uri=uri, at=tx.now))
-        await tx.flush()
+    if await tx.by_uri(Tombstone, uri) is None:
+        stone = Tombstone(uri=uri, at=tx.now)
+        tx.add(stone)
+        tx.remember(stone)
 
 
 async def history(tx: Tx, post: Post) -> list[Revision]:

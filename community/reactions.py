@@ -48,7 +48,7 @@ async def _count(tx: Tx, post: Post, actor: Actor, by: int) -> None:
         .execution_options(synchronize_session=False)
     )
     await tx.refresh(post, ["like_count_here", "like_count_elsewhere"])
-    tx.signal(f"topic:{post.topic_id}", post.id)
+    tx.signal(f"topic:{post.topic_id}", post)
 
 
 async def liked_by(tx: Tx, actor_id: int, post_ids: Iterable[int]) -> set[int]:

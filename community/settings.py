@@ -6,6 +6,7 @@ Every field is documented where it stands; ``folkmoot doctor --settings`` prints
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tomllib
 from dataclasses import dataclass, field, fields
@@ -89,15 +90,13 @@ class Settings:
         return Path(self.folder, self.data)
 
     @property
-    def database(self) -> str:
+    def sqlite_path(self) -> Path:
+        return self.data_path / "folkmoot.db"
+
+    @property
+    def postgresql_url(self) -> str:
         """The SQLAlchemy URL with the asynchronous driver named."""
-        url = self.database_url
-        if not url:
-            return f"sqlite+aiosqlite:///{self.data_path / 'folkmoot.db'}"
-        for prefix in ("postgresql://", "postgres://"):
-            if url.startswith(prefix):
-                return "postgresql+asyncpg://" + url.removeprefix(prefix)
-        return url
+        return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+asyncpg://", self.database_url)
 
     @property
     def registration_mode(self) -> str:
@@ -143,6 +142,8 @@ def _check(settings: Settings) -> Settings:
         _ = settings.listen
     except ValueError:
         raise BadSettings(f"bind must look like 127.0.0.1:8000, not {settings.bind!r}") from None
+    if settings.database_url and not settings.database_url.startswith(("postgresql", "postgres://")):
+        raise BadSettings("database_url must begin with postgresql://; leave it empty for SQLite")
     if settings.registration not in ("", "open", "approval", "closed"):
         raise BadSettings(f"registration is open, approval or closed, not {settings.registration!r}")
     return settings

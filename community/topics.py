@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from community import posts, text
@@ -49,10 +49,10 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     topic.context_uri = f"{tx.settings.origin}/t/{topic.id}/context"
     await tx.flush()
     post = await posts.add_to_topic(tx, topic, author, written, None)
-    await tx.execute(update(Theme).where(Theme.actor_id == group.id).values(topic_count=Theme.topic_count + 1))
+    (await tx.lock(Theme, group.id)).topic_count += 1
     await posts.notify_mentioned(tx, post, author, written.mentioned)
     topic.group, topic.author = group, author
-    tx.signal(f"theme:{group.id}", topic.id)
+    tx.signal(f"theme:{group.id}", topic)
     await emit(tx, PostCreated(post, topic, author, written.mentioned, activity=activity))
     return post
 
@@ -243,11 +243,9 @@ async def move(tx: Tx, by: Actor, topic: Topic, theme: Theme, *, reason: str = "
         )
     ).scalar_one()
     for group_id, sign in ((old_group_id, -1), (theme.actor_id, 1)):
-        await tx.execute(
-            update(Theme)
-            .where(Theme.actor_id == group_id)
-            .values(topic_count=Theme.topic_count + sign, post_count=Theme.post_count + sign * count)
-        )
+        changed = await tx.lock(Theme, group_id)
+        changed.topic_count += sign
+        changed.post_count += sign * count
     topic.group_id = theme.actor_id
     topic.group = theme.actor
     topic.pinned_at = None

@@ -41,8 +41,7 @@ from federation.vocabulary import (
 REDIRECTS_MAX = 3
 BODY_MAX = 1024 * 1024
 ANSWER_MAX = 1024
-# An answer to a POST that is a little longer than we keep is read to its end, which costs less than a new
-# connection.
+# An answer a little longer than what we keep of it is read to its end: cheaper than a new connection.
 ANSWER_DRAIN_MAX = 16 * 1024
 CONNECTIONS_PER_HOST = 8
 RESOLVER_THREADS = 16
@@ -67,9 +66,7 @@ class FetchError(Exception):
 
 
 class Unreachable(FetchError):
-    """Nobody answers just now: no connection, a timeout, 429 or 5xx. `retry_after` is in seconds, if they
-    said.
-    """
+    """Nobody answers just now: no connection, a timeout, 429 or 5xx. `retry_after`: seconds, if they said."""
 
     def __init__(self, uri: str, reason: str, retry_after: float | None = None) -> None:
         super().__init__(uri, reason)
@@ -163,9 +160,7 @@ _RESERVED: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = (
 
 
 def is_public_address(address: str | IPAddress) -> bool:
-    """Whether this is a global unicast address, after unwrapping every IPv6 form that carries an IPv4
-    address.
-    """
+    """Whether this is a global unicast address, IPv6 forms that carry an IPv4 address unwrapped."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -197,18 +192,14 @@ class _GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, self._lookup, host, port, family, socket.SOCK_STREAM
-        )
+        found = await loop.run_in_executor(self._threads, self._lookup, host, port, family, socket.SOCK_STREAM)
         addresses = [(answer[0], answer[2], str(answer[4][0])) for answer in found]
         if f"{host}:{port}" not in self._insecure_peers:
             for _, _, address in addresses:
                 if not is_public_address(address):
                     raise _ForbiddenAddress(f"{host} resolves to an address that is not public")
         return [
-            ResolveResult(
-                hostname=host, host=address, port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
-            )
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST)
             for kind, proto, address in addresses
         ]
 
@@ -285,8 +276,7 @@ def _never() -> bool:
 
 
 class Client:
-    """An aiohttp session with the rules of the house. Opens on first use; close it, or use it with `async
-    with`.
+    """An aiohttp session with the rules of the house. Opens on first use; close it at the end.
 
     `insecure_peers` are `host:port` pairs that may be loopback and plain http, for development and tests.
     `forbidden` is asked before every request and is true while a transaction is open. Times are in seconds.
@@ -374,11 +364,8 @@ class Client:
                     raise Refused(url, "too-many-redirects")
                 visited.add(asked)
 
-    async def get_document(
-        self, uri: str, *, signer: Signer | None = None, budget: Budget | None = None
-    ) -> Document:
-        """The ActivityPub document that its own origin gives for this URI, with the `id` under which it
-        gave it.
+    async def get_document(self, uri: str, *, signer: Signer | None = None, budget: Budget | None = None) -> Document:
+        """The ActivityPub document that its own origin gives for this URI.
 
         A document that names another id of the same origin is fetched once more at that id, and must then
         agree. Raises Gone (404, 410 or a Tombstone), Unreachable (network, 408, 425, 429, 5xx), Refused,
@@ -404,9 +391,7 @@ class Client:
         raise Refused(uri, "id-mismatch")
 
     async def get_json(self, url: str, *, budget: Budget | None = None) -> Document:
-        """The JSON object at this URL, of any JSON media type, for WebFinger and NodeInfo; errors as
-        get_document.
-        """
+        """The JSON object at a WebFinger or NodeInfo URL; raises what get_document raises."""
         fetched = await self.get(url, accept=_ACCEPT_JSON, budget=budget)
         _check_status(url, fetched)
         if not _JSON_MEDIA_TYPE.fullmatch(fetched.media_type.partition(";")[0].strip()):
@@ -458,9 +443,7 @@ class Client:
         return self._opened
 
     def _socket(self, address_info: tuple[Any, ...]) -> socket.socket:
-        """A socket for an address that is about to be connected to: the last check, and the one that
-        counts.
-        """
+        """A socket for an address about to be connected to: the last check, and the one that counts."""
         family, kind, protocol, _, address = address_info
         if address[1] not in self._insecure_ports and not is_public_address(address[0]):
             raise _ForbiddenAddress("the address is not public")

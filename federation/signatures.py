@@ -1,5 +1,4 @@
-"""HTTP signatures, both ways and in both forms in use: draft-cavage-http-signatures and RFC 9421. Pure
-functions.
+"""HTTP signatures in both forms in use, draft-cavage and RFC 9421, made and checked. Pure functions.
 
 Outgoing: `sign` returns the headers to add. Incoming: `read` parses a request once and checks everything
 that needs no key, and returns a Claim; `verify` checks the claim against a key. A verified claim says who
@@ -41,8 +40,7 @@ PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 PublicKey = RSAPublicKey | Ed25519PublicKey
 Scheme = Literal["cavage", "rfc9421"]
 
-# Lemmy refuses a Date older than an hour, Mastodon one older than 65 minutes; clocks may run five minutes
-# fast.
+# Lemmy refuses a Date older than an hour, Mastodon one of 65 minutes; clocks may be five minutes fast.
 AGE_MAX = timedelta(hours=1)
 SKEW_MAX = timedelta(minutes=5)
 
@@ -193,11 +191,7 @@ def _sign_cavage(
     method: str, url: URL, headers: Mapping[str, str], digest: str | None, key: PrivateKey, key_id: str
 ) -> dict[str, str]:
     listed = "(request-target) host date"
-    base = (
-        f"(request-target): {method.lower()} {url.raw_path_qs}\n"
-        f"host: {headers['Host']}\n"
-        f"date: {headers['Date']}"
-    )
+    base = f"(request-target): {method.lower()} {url.raw_path_qs}\nhost: {headers['Host']}\ndate: {headers['Date']}"
     added = {}
     if digest is not None:
         listed += " digest"
@@ -293,8 +287,7 @@ def read(
     scheme_of_origin: str,
     now: datetime,
 ) -> Claim:
-    """The one signature of a request, checked in everything that needs no key; BadSignature if it cannot be
-    right.
+    """The signature of a request, checked in all that needs no key; BadSignature if it cannot be right.
 
     `path_qs` is the target exactly as it came over the wire, `body` the bytes as they came. `authority` is
     our own name (`moot.example`, with `:port` where it is not the default) and `scheme_of_origin` "https"
@@ -374,9 +367,7 @@ def _read_date(value: str) -> datetime:
         raise BadSignature("date-garbled")
     day, month, year, hour, minute, second = match.groups()
     try:
-        return datetime(
-            int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC
-        )
+        return datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
     except ValueError:
         raise BadSignature("date-garbled") from None
 
@@ -444,9 +435,9 @@ def _read_cavage(request: _Request, header: str) -> Claim:
         scheme="cavage",
         algorithm=algorithm,
         bases=tuple(
-            "\n".join(
-                f"{name}: {target if name == '(request-target)' else values[name]}" for name in listed
-            ).encode("utf-8", "surrogateescape")
+            "\n".join(f"{name}: {target if name == '(request-target)' else values[name]}" for name in listed).encode(
+                "utf-8", "surrogateescape"
+            )
             for target in _request_targets(request)
         ),
         signature=_bytes(parameters["signature"]),

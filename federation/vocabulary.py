@@ -45,8 +45,7 @@ class Malformed(Exception):
 
 # --- Reading JSON ---------------------------------------------------------------------------------
 
-# Members that make a JSON-LD processor see another document than a JSON reader does (Mastodon refuses the
-# same three).
+# With these a JSON-LD processor sees another document than a JSON reader does; Mastodon refuses the same.
 _RESTRUCTURING = frozenset({"@graph", "@included", "@reverse"})
 _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -78,9 +77,7 @@ def _constant(_: str) -> NoReturn:
     raise Malformed("not-a-number")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_real, parse_constant=_constant)
 
 
 def read_json(raw: bytes) -> Document:
@@ -101,8 +98,7 @@ def read_json(raw: bytes) -> Document:
         raise Malformed("not-json") from None
     if type(document) is not dict:
         raise Malformed("not-an-object")
-    # Most documents are too small to break a limit, which the bare bytes show; the others are walked
-    # through once.
+    # Most documents are too small to break a limit, as the bytes show; the others are walked through once.
     escaped = "\\u" in text and _SUSPICIOUS_ESCAPE.search(text) is not None
     if (
         escaped
@@ -204,15 +200,12 @@ def is_quiet(document: Mapping[str, Any]) -> bool:
 
 
 def without_private_recipients(activity: Document) -> Document:
-    """A copy of an activity without `bto` and `bcc`, at every level of embedded objects, ready to leave the
-    house."""
-    # Imported here because it brings requests and lxml along: 19 MB that a process that sends nothing need
-    # not carry.
+    """A copy of an activity ready to leave the house: without `bto` and `bcc`, in embedded objects too."""
+    # Imported here since it brings requests and lxml along: 19 MB that not every process needs to carry.
     from little_boxes.activitypub import clean_activity
 
-    # clean_activity by itself looks into the object of a Create only, and takes a bare URI there for a
-    # dictionary; under no type it keeps to the members it was given, and each embedded object is handed to
-    # it on its own.
+    # By itself clean_activity looks into the object of a Create only, and takes a bare URI there for a
+    # dictionary. Without a type it keeps to the top level, and embedded objects are given to it one by one.
     untyped = {field: _clean(value) if field == "object" else value for field, value in activity.items()}
     untyped["type"] = None
     cleaned: Document = clean_activity(untyped)
@@ -327,7 +320,7 @@ def format_time(at: datetime) -> str:
     """An aware datetime as RFC 3339 in UTC with whole seconds and `Z`; ValueError for a naive one."""
     if at.tzinfo is None:
         raise ValueError("a time without a zone cannot be written")
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
+    return at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 # --- Media types ----------------------------------------------------------------------------------

@@ -25,8 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.~-]{1,255}")
 
 
 def parse_handle(handle: str) -> tuple[str, str] | None:
-    """(name, host) of `@name@host`, `name@host`, `acct:name@host` or Lemmy's `!name@host`; None if it is
-    none.
+    """(name, host) of `@name@host`, `name@host`, `acct:name@host` or Lemmy's `!name@host`, else None.
 
     The host is normalised and may carry a port; the name is left as it is written.
     """
@@ -75,16 +74,17 @@ async def confirm(client: Client, handle: str, actor_uri: str, budget: Budget | 
     if parsed is None:
         return False
     try:
-        return await find(client, *parsed, budget) == actor_uri
+        answer = await _ask(client, *parsed, budget)
+        subject = _subject(answer)
+        if subject is not None and not _is_same_handle(subject, parsed):
+            return False
+        return _self_link(answer, *parsed) == actor_uri
     except (Refused, Gone):
         return False
 
 
-async def subscribe_template(
-    client: Client, name: str, host: str, budget: Budget | None = None
-) -> str | None:
-    """The address at which this account's host lets it follow somebody, `{uri}` standing for whom; None if
-    none.
+async def subscribe_template(client: Client, name: str, host: str, budget: Budget | None = None) -> str | None:
+    """The address at which this account's host lets it follow `{uri}`, or None if it tells none.
 
     Only an address that we would ask ourselves is given back: a browser is going to be sent there.
     """
@@ -109,8 +109,7 @@ def to_jrd(
     template: str | None = None,
     properties: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Our answer about one of our own actors: exactly one `self` link, its type spelled as Mastodon wants
-    it.
+    """Our answer about one of our own actors, with one `self` link of the type that Mastodon wants.
 
     `subject` is `acct:name@host`, or the address of the house itself, whose answer then names the instance actor
     as FEP-d556 has it. `template` is the address at which a member of ours follows somebody, with `{uri}`;
@@ -131,9 +130,7 @@ def to_jrd(
 
 async def _ask(client: Client, name: str, host: str, budget: Budget | None) -> Document:
     resource = quote(f"acct:{name}@{host}", safe="")
-    return await client.get_json(
-        f"{client.root_of(host)}/.well-known/webfinger?resource={resource}", budget=budget
-    )
+    return await client.get_json(f"{client.root_of(host)}/.well-known/webfinger?resource={resource}", budget=budget)
 
 
 def _subject(answer: Document) -> tuple[str, str] | None:

@@ -163,7 +163,10 @@ class Browser:
         self._http = aiohttp.ClientSession(
             cookie_jar=aiohttp.CookieJar(unsafe=True),
             timeout=aiohttp.ClientTimeout(total=20),
-            headers={"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8", "User-Agent": "Mozilla/5.0 (interop)"},
+            headers={
+                "Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8",
+                "User-Agent": "Mozilla/5.0 (interop)",
+            },
         )
 
     async def close(self) -> None:
@@ -178,7 +181,7 @@ class Browser:
         return page
 
     async def send(self, path: str, *, page: str, **values: str) -> Page:
-        """Fill in the form that posts to ``path`` and send it, as found on ``page`` or, failing that, at ``path`` itself.
+        """Fill in the form that posts to ``path``, found on ``page`` or, failing that, at ``path`` itself, and send it.
 
         Hidden fields keep their values. Raises Unexpected where there is no such form or the answer is not a page.
         """

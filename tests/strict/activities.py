@@ -75,9 +75,7 @@ def undo_carries_what_it_undoes(document: Document, view: View) -> Iterator[str]
         yield "GoToSocial: Undo must embed the complete activity"
     elif host_of(undone.get("actor")) != host_of(document.get("actor")):
         yield "Lemmy: Undo must come from the host of the undone actor"
-    elif undone["type"] in ("Follow", "Like", "Dislike", "Announce") and undone["actor"] != document.get(
-        "actor"
-    ):
+    elif undone["type"] in ("Follow", "Like", "Dislike", "Announce") and undone["actor"] != document.get("actor"):
         yield f"Mastodon: only its own actor can undo {undone['type']}"
     else:
         yield from inside("object", undone, view)

@@ -58,9 +58,8 @@ def deliveries_can_be_shared(document: Document, view: View) -> Iterator[str]:
 @rule("Group")
 def group_is_an_open_community(document: Document, view: View) -> Iterator[str]:
     moderators = document.get("attributedTo")
-    if not isinstance(moderators, str) or host_of(moderators) != host_of(document):
-        if moderators is None or is_url(moderators):
-            yield "Lemmy: attributedTo must be the address of the moderators collection"
+    if moderators is None or (is_url(moderators) and host_of(moderators) != host_of(document)):
+        yield "Lemmy: attributedTo must be the address of the moderators collection"
     if document.get("featured") is None:
         yield "Lemmy: featured is missing"
     if document.get("manuallyApprovesFollowers") is not False:
@@ -70,9 +69,7 @@ def group_is_an_open_community(document: Document, view: View) -> Iterator[str]:
     if not is_text(document.get("name")):
         yield "NodeBB: a Group must have name"
     languages = document.get("language")
-    if languages is not None and not (
-        isinstance(languages, list) and all(is_language(one) for one in languages)
-    ):
+    if languages is not None and not (isinstance(languages, list) and all(is_language(one) for one in languages)):
         yield "Lemmy: language of a Group must be an array of {identifier, name}"
 
 

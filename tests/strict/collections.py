@@ -36,9 +36,7 @@ def list_has_its_type(document: Document, view: View) -> Iterator[str]:
 @rule(*ROOTS, *PAGES)
 def order_decides_the_key(document: Document, view: View) -> Iterator[str]:
     """Ordered lists keep their members in orderedItems, the others in items, both as arrays."""
-    right, wrong = (
-        ("orderedItems", "items") if document["type"].startswith("Ordered") else ("items", "orderedItems")
-    )
+    right, wrong = ("orderedItems", "items") if document["type"].startswith("Ordered") else ("items", "orderedItems")
     if wrong in document and list_name(document) not in NAMED:
         yield f"NodeBB: {document['type']} keeps its members in {right}"
     if right in document and not isinstance(document[right], list):

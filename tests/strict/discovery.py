@@ -12,10 +12,12 @@ ACTIVITY_JSON = (
 )
 SCHEMA = "http://nodeinfo.diaspora.software/ns/schema/"
 APPLICATION = "https://www.w3.org/ns/activitystreams#Application"
-# Names by which peers choose another dialect (PieFed's microblogs, Lemmy's kbin and mbin) or which are not ours.
-TAKEN = frozenset(
-    ["mastodon", "misskey", "akkoma", "iceshrimp", "pleroma", "fedibird", "gotosocial", "snac", "takahe", "sharkey", "friendica", "hubzilla", "lemmy", "kbin", "mbin", "piefed", "nodebb", "discourse", "peertube", "pixelfed", "mobilizon"]
-)
+# Names by which peers choose a dialect (PieFed for microblogs, Lemmy for kbin and mbin), or which are not ours.
+TAKEN = frozenset({
+    "akkoma", "discourse", "fedibird", "friendica", "gotosocial", "hubzilla", "iceshrimp", "kbin", "lemmy",
+    "mastodon", "mbin", "misskey", "mobilizon", "nodebb", "peertube", "piefed", "pixelfed", "pleroma", "sharkey",
+    "snac", "takahe",
+})  # fmt: skip
 
 
 @rule("webfinger")
@@ -73,9 +75,7 @@ def nodeinfo_follows_its_schema(document: Document, view: View) -> Iterator[str]
     if "activitypub" not in strings(document.get("protocols")):
         yield "Lemmy: protocols must contain activitypub"
     services = document.get("services")
-    if not isinstance(services, dict) or not all(
-        isinstance(services.get(k), list) for k in ("inbound", "outbound")
-    ):
+    if not isinstance(services, dict) or not all(isinstance(services.get(k), list) for k in ("inbound", "outbound")):
         yield "NodeInfo: services must have inbound and outbound arrays"
     if not isinstance(document.get("openRegistrations"), bool):
         yield "NodeInfo: openRegistrations must be true or false"

@@ -29,7 +29,8 @@ TITLED = ("Article", "Page", "Event")
 # PieFed reads each of these unguarded: one missing and the Event arrives as a bare post (seen).
 PIEFED_EVENT = (
     "endTime", "timezone", "maximumAttendeeCapacity", "participantCount", "onlineLink", "joinMode",
-    "externalParticipationUrl", "anonymousParticipation", "isOnline", "buyTicketsLink", "feeCurrency", "feeAmount",
+    "externalParticipationUrl", "anonymousParticipation", "isOnline", "buyTicketsLink", "feeCurrency",
+    "feeAmount",
 )  # fmt: skip
 
 
@@ -120,9 +121,7 @@ def topic_holds_together(document: Document, view: View) -> Iterator[str]:
     audience, address = document.get("audience"), document.get("id")
     if audience is None:
         yield "Lemmy: audience must name the group"
-    elif isinstance(audience, str) and audience not in [
-        tag.get("href") for tag in _tags(document, "Mention")
-    ]:
+    elif isinstance(audience, str) and audience not in [tag.get("href") for tag in _tags(document, "Mention")]:
         yield "Mastodon: the group must be mentioned in tag, or replies do not reach it"
     if document.get("context") is None:
         yield "NodeBB: context is missing, it is how topics are read"
@@ -169,9 +168,7 @@ def language_is_one_object(document: Document, view: View) -> Iterator[str]:
         yield "Mbin: language must be one {identifier, name}"
     by_language = document.get("contentMap")
     if by_language is not None and not (
-        isinstance(by_language, dict)
-        and by_language
-        and all(isinstance(text, str) for text in by_language.values())
+        isinstance(by_language, dict) and by_language and all(isinstance(text, str) for text in by_language.values())
     ):
         yield "Mastodon: contentMap must map languages to texts"
 
@@ -180,15 +177,13 @@ def language_is_one_object(document: Document, view: View) -> Iterator[str]:
 def tallies_are_collections(document: Document, view: View) -> Iterator[str]:
     for key in ("likes", "shares"):
         tally = document.get(key)
-        if isinstance(tally, dict) and not (
-            tally.get("type") == "Collection" and is_count(tally.get("totalItems"))
-        ):
+        if isinstance(tally, dict) and not (tally.get("type") == "Collection" and is_count(tally.get("totalItems"))):
             yield f"Mastodon: {key} must be a Collection with totalItems"
 
 
 @rule(*TITLED)
 def title_and_abstract_are_plain(document: Document, view: View) -> Iterator[str]:
-    """Mastodon shows name, summary and a link of these; GoToSocial shows the summary as the line over the fold."""
+    """Mastodon shows name, summary and a link of these; GoToSocial has the summary as the line over the fold."""
     kind, name, summary = document["type"], document.get("name"), document.get("summary")
     if not is_text(name):
         yield f"Mbin: {kind} must have name"
@@ -214,9 +209,7 @@ def poll_can_be_answered(document: Document, view: View) -> Iterator[str]:
         if not (isinstance(option, dict) and option.get("type") == "Note" and is_text(option.get("name"))):
             yield "Mastodon: an option must be a Note with name"
         elif not (
-            isinstance(replies, dict)
-            and replies.get("type") == "Collection"
-            and is_count(replies.get("totalItems"))
+            isinstance(replies, dict) and replies.get("type") == "Collection" and is_count(replies.get("totalItems"))
         ):
             yield "PieFed: an option must have replies, a Collection with totalItems"
     names = [option.get("name") for option in dicts(options)]

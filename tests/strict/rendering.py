@@ -1,8 +1,8 @@
 """How other servers show our documents: microblogs (what is seen, folded, lost) and forums (which title).
 
-Microblogs as seen on running GoToSocial, snac and Takahē, and as Mastodon's source says. Forums as the source of
-NodeBB 4.15, PieFed 1.6 and Lemmy 1.0 says, agreeing with what was seen there. Without ``name`` both NodeBB and
-PieFed take the title from the Markdown ``source`` when there is one, and only else from ``content``.
+Microblogs as seen on running GoToSocial, snac and Takahē, and as Mastodon's source says. Forums as the source
+of NodeBB 4.15, PieFed 1.6 and Lemmy 1.0 says, agreeing with what was seen on the first two. Without ``name``
+NodeBB and PieFed take the title from the Markdown ``source`` when there is one, and only else from ``content``.
 """
 
 import re
@@ -18,10 +18,10 @@ _NOTHING = {"title_visible": False, "body_visible": False, "folded": False, "hid
 
 
 def shown_by_microblog(note: Document, microblog: str | None = None) -> dict[str, bool]:
-    """What a reader of one microblog server sees of an announced object; without a name, the worst of all four.
+    """What a reader of one microblog server sees of an announced object; with none given, the worst of all four.
 
-    ``title_visible``: the title is readable without a click. ``body_visible``: the whole text is there, perhaps
-    folded. ``folded``: it stands behind a content warning. ``hidden``: nothing is listed at all.
+    ``title_visible``: the title is readable without a click. ``body_visible``: the whole text is there,
+    perhaps folded. ``folded``: it stands behind a content warning. ``hidden``: nothing is listed at all.
     """
     if microblog:
         return _shown(note, microblog)
@@ -57,7 +57,7 @@ def _shown(note: Document, microblog: str) -> dict[str, bool]:
 
 
 def title_in_forum(document: Document, forum: str | None = None) -> str:
-    """The topic title that a forum shows. Without a forum's name: the one title if all three agree, apart from
+    """The topic title that a forum shows. With no forum given: the one title if all three agree, apart from
     PieFed's "[Microblog] " before short ones; else the three side by side, which equals no title.
     """
     titles = forum_titles(document)
@@ -78,11 +78,7 @@ def forum_titles(document: Document) -> dict[str, str]:
     blocks = _html_blocks(content if isinstance(content, str) else "")
     source = document.get("source")
     markdown = source.get("content") if isinstance(source, dict) else None
-    if (
-        not isinstance(source, dict)
-        or source.get("mediaType") != "text/markdown"
-        or not isinstance(markdown, str)
-    ):
+    if not isinstance(source, dict) or source.get("mediaType") != "text/markdown" or not isinstance(markdown, str):
         markdown = ""
     return {
         "NodeBB": _nodebb(_Block("p", "", markdown).lines() if markdown else _unquoted_lines(blocks)),
@@ -124,7 +120,7 @@ def _piefed(blocks: list["_Block"]) -> str:
 
 
 def _lemmy(blocks: list["_Block"], audience: object) -> str:
-    """First line of the content as text, the group's own mention taken out, 200 characters; source is not asked."""
+    """First line of the content as text, the group's mention taken out, 200 characters; source is not asked."""
     line = next((line for block in blocks for line in block.lines()), "")
     handle = audience.rstrip("/").rpartition("/")[2] if isinstance(audience, str) else ""
     if handle:
@@ -152,7 +148,9 @@ def _unquoted_lines(blocks: list[_Block]) -> list[str]:
 
 
 class _Reader(HTMLParser):
-    BREAKS = frozenset(["p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "hr", "table", "tr"])
+    BREAKS = frozenset({
+        "p", "div", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "hr", "table", "tr",
+    })  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -51,7 +51,7 @@ def rule(*kinds: str) -> Callable[[Rule], Rule]:
 
 
 def kind_of(document: Document) -> str:
-    """The AS2 type, or 'webfinger', 'nodeinfo links', 'nodeinfo' for the three that have none; '' if unclear."""
+    """The AS2 type; 'webfinger', 'nodeinfo links' or 'nodeinfo' for those that have none; '' if unclear."""
     if "type" in document or "@context" in document:
         return type_of(document)
     if "links" in document:
@@ -121,8 +121,8 @@ def times_are_utc(document: Document, view: View) -> Iterator[str]:
 
 
 ADDRESSES = {
-    "audience": "Lemmy", "context": "Lemmy", "inReplyTo": "Lemmy", "target": "Lemmy", "attributedTo": "NodeBB",
-    "inbox": "Lemmy", "outbox": "Lemmy", "followers": "Lemmy", "featured": "Lemmy",
+    "audience": "Lemmy", "context": "Lemmy", "inReplyTo": "Lemmy", "target": "Lemmy", "inbox": "Lemmy",
+    "outbox": "Lemmy", "followers": "Lemmy", "featured": "Lemmy", "attributedTo": "NodeBB",
 }  # fmt: skip
 TEXTS = ("content", "name", "summary", "mediaType", "preferredUsername", "formerType")
 SWITCHES = (
@@ -134,7 +134,7 @@ LISTS = ("to", "cc", "tag", "attachment")
 
 @rule(*AS2_KINDS)
 def single_values_are_single(document: Document, view: View) -> Iterator[str]:
-    """Lemmy types these keys; a wrong type makes the whole document unparsable. NodeBB drops a list of authors."""
+    """Lemmy types these keys; a wrong type makes all of it unparsable. NodeBB drops a list of authors."""
     for key, peer in ADDRESSES.items():
         if document.get(key) is not None and not is_url(document[key]):
             yield f"{peer}: {key} must be one address, as a string"

@@ -17,7 +17,8 @@ ACTORS = frozenset({"Person", "Group", "Service", "Application", "Organization"}
 COLLECTIONS = frozenset({"Collection", "OrderedCollection", "CollectionPage", "OrderedCollectionPage"})
 # What may travel inside a group's Announce: everything that happens to a topic.
 WRAPPED = frozenset({
-    "Create", "Update", "Delete", "Like", "Dislike", "Undo", "Add", "Remove", "Block", "Lock", "Flag", "PollVote",
+    "Create", "Update", "Delete", "Like", "Dislike", "Undo", "Add", "Remove", "Block", "Lock", "Flag",
+    "PollVote",
 })  # fmt: skip
 ACTIVITIES = WRAPPED | {
     "Follow",
@@ -56,7 +57,7 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(value: object) -> str:
-    """Host with port of an address (or of the document that carries it), lower case; '' when there is none."""
+    """Host with port of an address (or of the document at it), lower case; '' when there is none."""
     value = id_of(value)
     if not isinstance(value, str):
         return ""
@@ -81,9 +82,7 @@ def is_url(value: object) -> bool:
     if not isinstance(value, str) or any(character.isspace() for character in value):
         return False
     host = host_of(value)
-    return bool(host) and (
-        value.startswith("https://") or (value.startswith("http://") and is_loopback(host))
-    )
+    return bool(host) and (value.startswith("https://") or (value.startswith("http://") and is_loopback(host)))
 
 
 def is_time(value: object) -> bool:

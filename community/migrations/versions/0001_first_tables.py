@@ -242,7 +242,6 @@ def upgrade() -> None:
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("like_count_here", sa.Integer(), nullable=False),
         sa.Column("like_count_elsewhere", sa.Integer(), nullable=False),
-        sa.Column("reply_count", sa.Integer(), nullable=False),
         sa.Column("created_at", Utc(), nullable=False),
         sa.Column("edited_at", Utc(), nullable=True),
         sa.Column("deleted_at", Utc(), nullable=True),
@@ -419,9 +418,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_job_line")
         batch_op.drop_index("ix_job_lane")
         batch_op.drop_index(
-            "ix_job_due",
-            postgresql_where=sa.text("failed_at IS NULL"),
-            sqlite_where=sa.text("failed_at IS NULL"),
+            "ix_job_due", postgresql_where=sa.text("failed_at IS NULL"), sqlite_where=sa.text("failed_at IS NULL")
         )
 
     op.drop_table("job")
