@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from community import sqlite
@@ -60,6 +60,10 @@ class Tx(AsyncSession):
         if found is None:
             self._absent.add((model, key))
         return found
+
+    async def own(self, row: T) -> T:
+        """This transaction's copy of a row that another one may have loaded."""
+        return row if row in self else await self.get_one(type(row), inspect(row).identity)
 
     async def by_uri(self, model: type[T], uri: str) -> T | None:
         """A row by its ``uri``; asked for once in a transaction, also when it is not there."""

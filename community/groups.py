@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 
 from community import text
 from community.db import Tx
@@ -114,6 +115,7 @@ async def add_theme(
 async def edit_theme(
     tx: Tx, by: Actor, theme: Theme, *, name: str, about: str, colour: str, rules: str, object_type: str
 ) -> None:
+    theme = await tx.own(theme)
     require("administer", await standing(tx, by))
     _apply(theme, name=name, about=about, colour=colour, rules=rules, object_type=object_type)
     tx.add(LogEntry(at=tx.now, actor_id=by.id, action="edit-theme", group_id=theme.actor_id))
@@ -146,6 +148,7 @@ async def follow(
 ) -> Membership:
     """Join a group of ours. ``follow`` is the document of a remote Follow; a repeat with a new id is answered again,
     since the other server may have lost our first Accept."""
+    actor, group = await tx.own(actor), await tx.own(group)
     require("follow", await standing(tx, actor, group.id), group)
     membership = await tx.get(Membership, (actor.id, group.id))
     if membership is None:
@@ -166,6 +169,7 @@ async def leave(
 
     False when there was nothing to leave, or when ``follow_uri`` names another Follow than the present one.
     """
+    actor, group = await tx.own(actor), await tx.own(group)
     membership = await tx.get(Membership, (actor.id, group.id))
     if membership is None or membership.state == "left":
         return False
@@ -187,7 +191,7 @@ async def count_followers(tx: Tx, group_id: int) -> tuple[int, int]:
         .where(Membership.group_id == group_id, Membership.state == "accepted")
         .group_by(Actor.host == "")
     )
-    found = {bool(is_here): n for is_here, n in rows.tuples()}
+    found = {bool(is_here): n for is_here, n in rows}
     return found.get(True, 0), found.get(False, 0)
 
 
@@ -219,3 +223,16 @@ async def moderators(tx: Tx, group_id: int) -> list[Actor]:
 async def group_by_handle(tx: Tx, handle: str) -> Actor | None:
     actor = await find_local(tx, handle)
     return actor if actor is not None and actor.kind == "group" else None
+
+
+async def log_entries(tx: Tx, *, before: int | None = None, limit: int = 50) -> list[LogEntry]:
+    """What staff did, the newest first; ``before`` is the id of the last entry already seen."""
+    query = (
+        select(LogEntry)
+        .options(joinedload(LogEntry.actor), joinedload(LogEntry.topic))
+        .order_by(LogEntry.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(LogEntry.id < before)
+    return list((await tx.execute(query)).scalars())

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,7 +58,14 @@ class Failed:
     after: int | None = None
 
 
-Result = Done | Failed
+@dataclass(frozen=True)
+class Postponed:
+    """Not attempted, because something earlier in its line failed; it costs no attempt."""
+
+    job: Claimed
+
+
+Result = Done | Failed | Postponed
 # A kind's work: it gets jobs of its kind, in order where they share a line, and yields a result for each; a job whose
 # end has to commit together with its effects is finished by the work itself (``finish``) and gets no result.
 Work = Callable[[Any, list[Claimed]], Awaitable[list[Result]]]
@@ -68,16 +75,19 @@ Work = Callable[[Any, list[Claimed]], Awaitable[list[Result]]]
 class Kind:
     work: Work
     is_batch: bool  # all claimed jobs in one call, else one call for each line
+    settled: Callable[[Tx, Sequence[Result]], Awaitable[None]] | None  # writes more in the transaction of the results
 
 
 _kinds: dict[str, Kind] = {}
 
 
-def works(kind: str, *, batch: bool = False) -> Callable[[Work], Work]:
+def works(
+    kind: str, *, batch: bool = False, settled: Callable[[Tx, Sequence[Result]], Awaitable[None]] | None = None
+) -> Callable[[Work], Work]:
     """Register what is done for jobs of ``kind``."""
 
     def register(work: Work) -> Work:
-        _kinds[kind] = Kind(work, batch)
+        _kinds[kind] = Kind(work, batch, settled)
         return work
 
     return register
@@ -169,8 +179,21 @@ def _claimed(row: Row[Any]) -> Claimed:
 
 async def settle(tx: Tx, results: Iterable[Result]) -> None:
     """Write down how a batch of attempts ended."""
+    results = list(results)
+    for kind in {r.job.kind for r in results}:
+        settled = _kinds[kind].settled if kind in _kinds else None
+        if settled is not None:
+            await settled(tx, [r for r in results if r.job.kind == kind])
     done = [r.job for r in results if isinstance(r, Done)]
     failed = [r for r in results if isinstance(r, Failed)]
+    postponed = [r.job.id for r in results if isinstance(r, Postponed)]
+    if postponed:
+        await tx.execute(
+            update(Job)
+            .where(Job.id.in_(postponed))
+            .values(locked_until=None, attempts=Job.attempts - 1)
+            .execution_options(synchronize_session=False)
+        )
     if done:
         await finish(tx, done)
         lanes = {job.lane for job in done if job.lane}

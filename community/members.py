@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 from datetime import timedelta
+from zoneinfo import available_timezones
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,7 +18,7 @@ from community import text
 from community.db import Tx
 from community.events import AccountAsked, ActorChanged, emit
 from community.keys import KeyPair
-from community.models import Account, Actor, Fact, Host, Keypair, Session
+from community.models import Account, Actor, Fact, Host, Keypair, LogEntry, Notification, Session
 from community.policy import Refused, require, standing
 
 PROFESSIONS = (
@@ -33,6 +34,8 @@ PROFESSIONS = (
     "city official",
     "citizen",
 )
+LANGUAGES = ("en", "fr", "es")
+LOOKS = ("", "light", "dark")  # the first follows the system
 RESERVED = frozenset(
     [
         "admin",
@@ -48,6 +51,7 @@ RESERVED = frozenset(
         "instance",
         "me",
         "moderator",
+        "new",
         "news",
         "outbox",
         "owner",
@@ -102,6 +106,10 @@ def check_password(password: str) -> str | None:
     return None
 
 
+def check_email(email: str) -> str | None:
+    return None if _EMAIL.fullmatch(email) and len(email) <= 250 else "email-form"
+
+
 async def find_local(tx: Tx, handle: str) -> Actor | None:
     return (
         await tx.execute(select(Actor).where(Actor.handle == handle.lower(), Actor.host == ""))
@@ -112,7 +120,12 @@ async def find(tx: Tx, handle: str, host: str = "") -> Actor | None:
     """An actor by handle; our own host may be written out or left away."""
     host = "" if host == tx.settings.host else host
     return (
-        await tx.execute(select(Actor).where(Actor.handle == handle.lower(), Actor.host == host.lower()))
+        await tx.execute(
+            select(Actor)
+            .where(Actor.handle == handle.lower(), Actor.host == host.lower())
+            .order_by(Actor.kind != "person", Actor.id)
+            .limit(1)
+        )
     ).scalar_one_or_none()
 
 
@@ -180,8 +193,9 @@ async def add_member(
     reason = await check_handle(tx, handle)
     if reason:
         wrong["name"] = reason
-    if not _EMAIL.fullmatch(email) or len(email) > 250:
-        wrong["email"] = "email-form"
+    reason = check_email(email)
+    if reason:
+        wrong["email"] = reason
     elif (await tx.execute(select(Account.actor_id).where(Account.email == email))).first() is not None:
         wrong["email"] = "email-taken"
     if wrong:
@@ -206,6 +220,29 @@ async def add_member(
     return account
 
 
+async def registration_mode(tx: Tx) -> str:
+    """open, approval or closed, as things stand now.
+
+    On a public server whose staff has not come for a week, open becomes approval: the spam wave of February 2024
+    lived on servers whose doors stood open with nobody at home.
+    """
+    mode = tx.settings.registration_mode
+    if mode == "open" and not tx.settings.is_loopback:
+        recent = tx.now - timedelta(days=7)
+        present = await tx.scalar(
+            select(Account.actor_id)
+            .where(
+                Account.site_role.in_(("moderator", "admin")),
+                Account.state == "active",
+                func.coalesce(Account.seen_at, Account.created_at) > recent,
+            )
+            .limit(1)
+        )
+        if present is None:
+            return "approval"
+    return mode
+
+
 async def sign_up(
     tx: Tx,
     handle: str,
@@ -218,7 +255,7 @@ async def sign_up(
     language: str = "",
 ) -> Account:
     """Somebody joins by themselves, as the setting ``registration`` allows."""
-    mode = tx.settings.registration_mode
+    mode = await registration_mode(tx)
     if mode == "closed":
         raise Refused("registration-closed")
     return await add_member(
@@ -241,10 +278,26 @@ async def pending(tx: Tx) -> list[Account]:
 
 
 async def decide_sign_up(tx: Tx, staff: Actor, account: Account, *, is_welcome: bool) -> None:
-    """An admin lets somebody in, or not."""
+    """Staff lets somebody in, or not. The public log names only those who were let in."""
     require("moderate", await standing(tx, staff))
-    if account.state == "pending":
-        account.state = "active" if is_welcome else "suspended"
+    if account.state != "pending":
+        return
+    if is_welcome:
+        account.state = "active"
+        tx.add(Notification(account_id=account.actor_id, kind="approved", actor_id=staff.id, created_at=tx.now))
+        tx.signal(f"account:{account.actor_id}")
+    else:
+        account.state = "suspended"
+        await end_sessions(tx, account)
+    tx.add(
+        LogEntry(
+            at=tx.now,
+            actor_id=staff.id,
+            action="approve-sign-up" if is_welcome else "decline-sign-up",
+            about_id=account.actor_id if is_welcome else None,
+        )
+    )
+    await tx.flush()
 
 
 async def account_for_sign_in(tx: Tx, name_or_email: str) -> Account | None:
@@ -327,6 +380,8 @@ async def change_password(tx: Tx, account: Account, password_hash: str, *, keep_
 async def edit_profile(
     tx: Tx, account: Account, *, name: str, biography: str, profession: str, organisation: str, city: str
 ) -> None:
+    if account.state == "pending":  # a profile is public, and this person has not been let in yet
+        raise Refused("wait-for-approval")
     if profession and profession not in PROFESSIONS:
         raise Invalid(profession="profession-unknown")
     if len(biography) > 5000:
@@ -341,6 +396,27 @@ async def edit_profile(
     await tx.flush()
     tx.signal("anything")
     await emit(tx, ActorChanged(actor))
+
+
+async def choose_look(tx: Tx, account: Account, *, look: str, language: str, timezone: str) -> None:
+    """How the pages look to this person: colours, language ('' as the browser asks) and time zone."""
+    wrong = {}
+    if look not in LOOKS:
+        wrong["look"] = "look-unknown"
+    if language not in ("", *LANGUAGES):
+        wrong["language"] = "language-unknown"
+    if timezone != "UTC" and timezone not in available_timezones():
+        wrong["timezone"] = "timezone-unknown"
+    if wrong:
+        raise Invalid(**wrong)
+    account.look, account.language, account.timezone = look, language, timezone
+    await tx.flush()
+
+
+async def admins(tx: Tx) -> list[Account]:
+    """Who runs this place."""
+    query = select(Account).where(Account.site_role == "admin", Account.state == "active")
+    return list((await tx.execute(query.order_by(Account.created_at))).scalars())
 
 
 async def count_members(tx: Tx) -> int:

@@ -75,7 +75,18 @@ class Actor(Base):
     """Whoever can act: people, themes, the clerk, the instance; here or on another server (``host`` is '' here)."""
 
     __tablename__ = "actor"
-    __table_args__ = (UniqueConstraint("handle", "host"), _NEVER_REUSED)
+    __table_args__ = (
+        # One space of names for people and groups here; elsewhere (Lemmy) a person and a group may share one.
+        Index(
+            "uq_actor_local_handle",
+            "handle",
+            unique=True,
+            sqlite_where=text("host = ''"),
+            postgresql_where=text("host = ''"),
+        ),
+        Index("ix_actor_handle_host", "handle", "host"),
+        _NEVER_REUSED,
+    )
 
     id: Mapped[int] = _id()
     uri: Mapped[str] = mapped_column(unique=True)

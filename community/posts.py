@@ -145,6 +145,8 @@ async def reply(
             return held
         if await is_buried(tx, written.uri):
             raise Refused("was-deleted")
+    author, topic = await tx.own(author), await tx.own(topic)
+    reply_to = await tx.own(reply_to) if reply_to is not None else None
     require("reply", await standing(tx, author, topic.group_id), topic)
     parent = reply_to or await opener(tx, topic)
     post = await add_to_topic(tx, topic, author, written, parent)
@@ -185,6 +187,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
 
     False when nothing was changed: the same text again, or an edit from elsewhere that is older than what we hold.
     """
+    author, post = await tx.own(author), await tx.own(post)
     topic = await tx.lock(Topic, post.topic_id)
     require("edit", await standing(tx, author, topic.group_id), post)
     edited_at = min(written.edited_at or tx.now, tx.now)
@@ -225,6 +228,7 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     The author needs no reason; a moderator gives one, which is logged and travels. Deleting an opener without replies
     deletes the topic; with replies the topic stays around an empty opener, as in every forum.
     """
+    by, post = await tx.own(by), await tx.own(post)
     topic = await tx.lock(Topic, post.topic_id)
     require("delete", await standing(tx, by, topic.group_id), post)
     author = await tx.get_one(Actor, post.author_id)
@@ -303,7 +307,7 @@ async def mentioned_in(tx: Tx, post_ids: Iterable[int]) -> dict[int, list[Actor]
     rows = await tx.execute(
         select(Mention.post_id, Actor).join(Actor, Actor.id == Mention.actor_id).where(Mention.post_id.in_(post_ids))
     )
-    for post_id, actor in rows.tuples():
+    for post_id, actor in rows:
         found.setdefault(post_id, []).append(actor)
     return found
 

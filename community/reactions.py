@@ -14,6 +14,7 @@ from community.policy import require, standing
 
 async def like(tx: Tx, actor: Actor, post: Post, *, uri: str = "", activity: Activity | None = None) -> bool:
     """Like a post. False when this actor already did."""
+    actor, post = await tx.own(actor), await tx.own(post)
     topic = await tx.get_one(Topic, post.topic_id)
     require("like", await standing(tx, actor, topic.group_id), post)
     if await tx.get(Reaction, (post.id, actor.id)) is not None:
@@ -28,6 +29,7 @@ async def like(tx: Tx, actor: Actor, post: Post, *, uri: str = "", activity: Act
 
 async def unlike(tx: Tx, actor: Actor, post: Post, *, activity: Activity | None = None) -> bool:
     """Take a like back. False when there was none."""
+    actor, post = await tx.own(actor), await tx.own(post)
     reaction = await tx.get(Reaction, (post.id, actor.id))
     if reaction is None:
         return False

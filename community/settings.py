@@ -61,6 +61,7 @@ class Settings:
         (60, 300, 900, 3600, 10800, 21600, 43200, 86400, 172800, 345600),
         "Waiting time before each further attempt of a delivery, in seconds; after the last one it is given up.",
     )
+    inbox_per_minute: int = _setting(6000, "Activities that one other server may send in a minute; more is told 429.")
     worker_tasks: int = _setting(64, "Jobs that one process works on at the same time.")
     folder: str = _setting(".", "Where folkmoot.toml was found; paths in it are relative to this.")
 

@@ -169,6 +169,11 @@ def render(source: str, mentions: Mapping[str, tuple[str, str]] | None = None) -
     return clean(_markdown().render(source[:MAX_SOURCE], {"mentions": mentions or {}}))
 
 
+def escape(words: str) -> str:
+    """Plain words as HTML."""
+    return html_entities.escape(words)
+
+
 _BLOCK_END = re.compile(r"</(?:p|div|h[1-6]|li|blockquote|pre|tr)>|<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]*>")
 

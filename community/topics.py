@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
@@ -27,7 +27,10 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
             return held
         if await posts.is_buried(tx, written.uri):
             raise Refused("was-deleted")
+    author, group = await tx.own(author), await tx.own(group)
     require("open-topic", await standing(tx, author, group.id), group)
+    if not written.uri:
+        written = replace(written, kind=(await tx.get_one(Theme, group.id)).object_type)
     title = text.cut(" ".join(written.title.split()), MAX_TITLE)
     is_generated = not title
     if is_generated:
@@ -110,7 +113,7 @@ async def listed(
         if sort == "unread":
             query = query.where(reading.c.last_number < Topic.last_number)
         query = query.order_by(Topic.last_post_at.desc(), Topic.id.desc())
-    rows = (await tx.execute(query.offset((page - 1) * limit).limit(limit))).tuples()
+    rows = await tx.execute(query.offset((page - 1) * limit).limit(limit))
     return [
         Listed(topic, theme, None if seen is None else max(0, topic.last_number - seen)) for topic, theme, seen in rows
     ]
@@ -208,6 +211,7 @@ async def _change(tx: Tx, by: Actor, topic: Topic, what: str, reason: str, old_g
 
 
 async def pin(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "") -> None:
+    by, topic = await tx.own(by), await tx.own(topic)
     require("moderate", await standing(tx, by, topic.group_id), topic)
     if is_on != (topic.pinned_at is not None):
         topic.pinned_at = tx.now if is_on else None
@@ -216,6 +220,7 @@ async def pin(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "")
 
 async def close(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "") -> None:
     """Close a topic to further replies, or open it again."""
+    by, topic = await tx.own(by), await tx.own(topic)
     require("moderate", await standing(tx, by, topic.group_id), topic)
     if is_on != (topic.closed_at is not None):
         topic.closed_at = tx.now if is_on else None
@@ -223,6 +228,7 @@ async def close(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "
 
 
 async def retitle(tx: Tx, by: Actor, topic: Topic, title: str) -> None:
+    by, topic = await tx.own(by), await tx.own(topic)
     require("moderate", await standing(tx, by, topic.group_id), topic)
     title = check_title(title)
     if title != topic.title:
@@ -232,7 +238,9 @@ async def retitle(tx: Tx, by: Actor, topic: Topic, title: str) -> None:
 
 async def move(tx: Tx, by: Actor, topic: Topic, theme: Theme, *, reason: str = "") -> None:
     """Move a topic with all its posts to another theme; its address and ids stay."""
+    by, topic = await tx.own(by), await tx.own(topic)
     require("moderate", await standing(tx, by, topic.group_id), topic)
+    theme = await tx.own(theme)
     require("moderate", await standing(tx, by, theme.actor_id), topic)
     if theme.actor_id == topic.group_id:
         return

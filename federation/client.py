@@ -110,10 +110,14 @@ def check_url(url: str, insecure_peers: frozenset[str] = frozenset()) -> URL:
     the exceptions, as `host:port`: these may be loopback, and plain http. Names are checked again when
     resolved.
     """
+    return _checked(url, insecure_peers)
+
+
+# Deliveries go to the same inboxes again and again.
+@lru_cache(maxsize=4096)
+def _checked(url: str, insecure_peers: frozenset[str]) -> URL:
     origin = origin_of(url)
-    if origin is None:
-        raise Forbidden(url, "url-refused")
-    reason = _refusal(origin, insecure_peers)
+    reason = "url-refused" if origin is None else _refusal(origin, insecure_peers)
     if reason is not None:
         raise Forbidden(url, reason)
     try:
@@ -121,14 +125,12 @@ def check_url(url: str, insecure_peers: frozenset[str] = frozenset()) -> URL:
         same = (parsed.scheme, parsed.host_subcomponent, parsed.port) == origin
     except ValueError:
         raise Forbidden(url, "url-refused") from None
-    # What was checked must be what is asked: two parsers that differ about the host are a way round every
-    # check.
+    # What was checked must be what is asked: two parsers that differ about a host undo every check.
     if not same:
         raise Forbidden(url, "url-refused")
     return parsed.with_fragment(None) if parsed.raw_fragment else parsed
 
 
-@lru_cache(maxsize=4096)
 def _refusal(origin: Origin, insecure_peers: frozenset[str]) -> str | None:
     scheme, host, port = origin
     if f"{host}:{port}" in insecure_peers:

@@ -46,6 +46,9 @@ class Site:
             self._signers.popitem(last=False)
         return signer
 
+    def held_signer(self, actor_id: int) -> Signer | None:
+        return self._signers.get(actor_id)
+
     async def instance_signer(self) -> Signer:
         """The key that signs our fetches: the instance's own."""
         if self._instance_signer is None:

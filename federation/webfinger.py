@@ -13,6 +13,7 @@ from federation.vocabulary import (
     host_of,
     is_activitystreams,
     origin_of,
+    same_origin,
 )
 
 JRD_MEDIA_TYPE = "application/jrd+json"
@@ -92,6 +93,9 @@ async def subscribe_template(client: Client, name: str, host: str, budget: Budge
     for link in _links(answer):
         template = link.get("template")
         if link.get("rel") != SUBSCRIBE or not isinstance(template, str) or "{uri}" not in template:
+            continue
+        # The place for the URI must not be part of the host.
+        if not same_origin(template.replace("{uri}", ""), template.replace("{uri}", "x")):
             continue
         try:
             client.check_url(template.replace("{uri}", ""))

@@ -700,9 +700,12 @@ def test_rfc9421_of_another_request() -> None:
     assert not verified(replaced(rfc9421(), "Signature-Input", f"={CREATED};", f"={CREATED + 1};"))
 
 
+SIGNED = cavage()
+
+
 @given(st.text(max_size=200), st.none() | st.text(max_size=200))
 def test_any_header_is_refused_by_name(signature: str, signature_input: str | None) -> None:
-    headers = cavage()
+    headers = CIMultiDict(SIGNED)
     headers["Signature"] = signature
     if signature_input is not None:
         headers["Signature-Input"] = signature_input

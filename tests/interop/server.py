@@ -52,7 +52,7 @@ class Folkmoot:
 
     async def __aenter__(self) -> Folkmoot:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
-        command = [sys.executable, "-m", "web.cli", "run"]
+        command = [sys.executable, "-m", "web.cli", "run", "--empty"]
         try:
             await self._process.start(command, self._answers, cwd=self.folder, environment=self._environment)
         except BaseException:

@@ -33,7 +33,7 @@ def actor_is_one_address_here(document: Document, view: View) -> Iterator[str]:
     actor = document.get("actor")
     if not is_url(actor):
         yield "PieFed: actor must be one address, as a string"
-    elif host_of(actor) != host_of(document):
+    elif is_url(document.get("id")) and host_of(actor) != host_of(document):
         yield "Misskey: id must be on the host of actor"
     if not document.get("object"):
         yield "NodeBB: object is missing"

@@ -25,7 +25,8 @@ def actor_can_be_reached(document: Document, view: View) -> Iterator[str]:
     if document.get("url") is not None and host_of(document["url"]) != host_of(document):
         yield "Mastodon: url must be one address on the host of id"
     webfinger = document.get("webfinger")
-    if webfinger is not None and webfinger != f"{handle}@{host_of(document)}":
+    named = isinstance(handle, str) and bool(_HANDLE.fullmatch(handle))
+    if webfinger is not None and named and webfinger != f"{handle}@{host_of(document)}":
         yield "Mastodon: webfinger must be preferredUsername@host"
 
 

@@ -116,7 +116,7 @@ def opener_shows_its_title(document: Document, view: View) -> Iterator[str]:
 @rule(*OBJECTS)
 def topic_holds_together(document: Document, view: View) -> Iterator[str]:
     """Replies come home only from objects that say their group, their topic and their other replies."""
-    if is_direct(document):
+    if is_direct(document) or is_vote(document):
         return
     audience, address = document.get("audience"), document.get("id")
     if audience is None:
@@ -129,6 +129,8 @@ def topic_holds_together(document: Document, view: View) -> Iterator[str]:
         yield "NodeBB: a reply must carry the context of its topic, or it becomes a topic of its own"
     if not isinstance(document.get("replies"), dict):
         yield "GoToSocial: replies must be embedded, an address alone is not read"
+    elif document["replies"].get("type") != "Collection":
+        yield "GoToSocial: replies must be of type Collection"
     else:
         yield from replies_shape(document["replies"], "replies")
 

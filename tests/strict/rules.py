@@ -86,7 +86,7 @@ def context_is_literal(document: Document, view: View) -> Iterator[str]:
 def body_is_small(document: Document, view: View) -> Iterator[str]:
     size = 0 if view.nested else len(json.dumps(document, ensure_ascii=False).encode())
     if size >= 64 * 1024:
-        yield f"Misskey: {size} bytes, the inbox takes less than 65536"
+        yield "Misskey: the body must be under 65536 bytes"
 
 
 @rule(*AS2_KINDS)
@@ -194,12 +194,9 @@ def _to_and_cc(document: Document) -> Iterator[str]:
     for key in ("to", "cc"):
         if key not in document and not (key == "cc" and _is_private(document)):
             yield f"Lemmy: {key} is missing, it has no default"
-    if (
-        isinstance(document.get("to"), list)
-        and isinstance(document.get("cc", []), list)
-        and not {PUBLIC, "as:Public", "Public"} & set(addressed(document))
-        and not _is_private(document)
-    ):
+    if not isinstance(document.get("to"), list) or not isinstance(document.get("cc", []), list):
+        return
+    if not {PUBLIC, "as:Public", "Public"} & set(addressed(document)) and not _is_private(document):
         yield "Lemmy: Public must be in to or cc"
     audience = document.get("audience")
     if isinstance(audience, str) and audience not in addressed(document):

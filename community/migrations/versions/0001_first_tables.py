@@ -62,13 +62,20 @@ def upgrade() -> None:
         sa.Column("created_at", Utc(), nullable=False),
         sa.Column("fetched_at", Utc(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_actor")),
-        sa.UniqueConstraint("handle", "host", name=op.f("uq_actor_handle_host")),
         sa.UniqueConstraint("uri", name=op.f("uq_actor_uri")),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("actor", schema=None) as batch_op:
+        batch_op.create_index("ix_actor_handle_host", ["handle", "host"], unique=False)
         batch_op.create_index(batch_op.f("ix_actor_host"), ["host"], unique=False)
         batch_op.create_index(batch_op.f("ix_actor_key_id"), ["key_id"], unique=False)
+        batch_op.create_index(
+            "uq_actor_local_handle",
+            ["handle"],
+            unique=True,
+            sqlite_where=sa.text("host = ''"),
+            postgresql_where=sa.text("host = ''"),
+        )
 
     op.create_table(
         "fact",
@@ -425,8 +432,12 @@ def downgrade() -> None:
     op.drop_table("host")
     op.drop_table("fact")
     with op.batch_alter_table("actor", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_actor_local_handle", sqlite_where=sa.text("host = ''"), postgresql_where=sa.text("host = ''")
+        )
         batch_op.drop_index(batch_op.f("ix_actor_key_id"))
         batch_op.drop_index(batch_op.f("ix_actor_host"))
+        batch_op.drop_index("ix_actor_handle_host")
 
     op.drop_table("actor")
     with op.batch_alter_table("activity", schema=None) as batch_op:

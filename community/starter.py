@@ -1,0 +1,191 @@
+"""The first content of a new instance, written by the clerk: five themes and what a newcomer wants to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from community import groups, posts, topics
+from community.db import Tx
+from community.keys import KeyPair
+
+
+@dataclass(frozen=True)
+class StarterTheme:
+    slug: str
+    name: str
+    colour: str
+    about: str
+
+
+@dataclass(frozen=True)
+class StarterTopic:
+    theme: str
+    title: str
+    text: str
+    is_pinned: bool = False
+
+
+RULES = """\
+1. **Say who you are and where you speak from.** A planner, a utility and a resident see different things; we need all.
+2. **Argue with the point, not the person.** Disagreement is the reason we meet.
+3. **Bring what you know:** a figure with its source, a street you walked, a project that failed. Say which it is.
+4. **No selling.** Name your own product once, as yours, when it answers the question.
+5. **Nobody else's private life.** No names, pictures or addresses of people who did not choose to be here.
+
+Moderators may close, move or remove what breaks these rules. They say why, in the public log.
+"""
+
+THEMES = (
+    StarterTheme(
+        "mobility",
+        "Mobility",
+        "#1f5fa8",
+        "Moving people and goods, not only cars: streets, buses and trains, walking and cycling, deliveries, fares, "
+        "and who is left waiting at the stop.",
+    ),
+    StarterTheme(
+        "water",
+        "Water",
+        "#0e6b80",
+        "From rain to tap and back: supply, leaks, sewers, floods, drought, heat, and what a city can learn from the "
+        "river that it stands on.",
+    ),
+    StarterTheme(
+        "energy",
+        "Energy",
+        "#a85708",
+        "Heat, light and who pays for them: buildings, grids, storage, district heating, and the tenants in between.",
+    ),
+    StarterTheme(
+        "cybersecurity",
+        "Cybersecurity",
+        "#6a3fa0",
+        "Keeping a connected city working when somebody tries to stop it: controllers, clouds, suppliers, standards, "
+        "and the day after an attack.",
+    ),
+    StarterTheme(
+        "privacy",
+        "Privacy",
+        "#a8325a",
+        "Useful data without watching people: cameras, sensors, tickets, consent, and how to tell residents the truth "
+        "about what is recorded.",
+    ),
+)
+
+
+def _topics(name: str, host: str) -> tuple[StarterTopic, ...]:
+    return (
+        StarterTopic(
+            "mobility",
+            f"Welcome to {name}",
+            f"""\
+This is a place where people who make cities work talk with people who live in them: urban planners, architects,
+utilities, researchers, start-ups, officials, and anyone else who wants to join.
+
+There are five themes to begin with: **Mobility, Water, Energy, Cybersecurity** and **Privacy**. Each has its own page,
+its own rules and its own followers. Everything here is public; you need no account to read.
+
+Three ways to take part:
+
+- **From the server you already use.** If you have an account on Mastodon or anything that speaks with it, follow a
+  theme from there and answer from there. See *How to follow a theme from another server*.
+- **With an account here.** It takes a name, an address and a password.
+- **With your own city's server.** A city can run its own instance and stay in touch with this one.
+
+Say hello below: who are you, which city do you think of first, and what would you change in it tomorrow?
+""",
+            is_pinned=True,
+        ),
+        StarterTopic(
+            "mobility",
+            "How to follow a theme from another server",
+            f"""\
+Every theme here can be followed from Mastodon and from other servers that speak ActivityPub. No account is needed here.
+
+1. Open the search field of your own server and enter the theme's handle: `@mobility@{host}` (or `water`, `energy`,
+   `cybersecurity`, `privacy` in front of the same address).
+2. Choose **Follow**. New topics appear in your home feed with their title and full text. Replies do not, so your feed
+   stays calm; open a topic to read them.
+3. **Answer** a topic as you would answer anybody. Your reply stands on the topic's page here within seconds, under
+   your own name and server.
+4. **Open a topic** by mentioning the theme in a new public post. The first sentence becomes the title, so make it a
+   good one.
+
+Favourites are counted, not listed. Edits and deletions on your server are followed here.
+
+If a thread looks incomplete on your server, open it here: this page has all of it.
+""",
+            is_pinned=True,
+        ),
+        StarterTopic(
+            "privacy",
+            "What the debate of the 18th is",
+            """\
+On the 18th of every month there is one debate, with a motion that can be argued both ways.
+
+A few invited panellists answer, but the floor belongs to everybody: members ask and argue here, followers from the
+server they use. Before the debate there is a call for questions; afterwards a short digest says what the result was,
+which arguments were strongest on either side, and what stays open.
+
+All themes, topics and debates together define the agenda of the World Smart Cities Forum on 13 July in Singapore.
+
+Which motion would you like to hear argued? Write it as one sentence that somebody could say no to.
+""",
+            is_pinned=True,
+        ),
+        StarterTopic(
+            "mobility",
+            "Which street in your city works for everybody, and why?",
+            """\
+Not the prettiest one: the one where a child, a wheelchair, a bus and a delivery van all get where they are going.
+
+Tell us which street it is, what is different about it (a kerb, a crossing, a rule, a budget), and how it came about.
+If you know what it cost, say so; if it took three attempts, say that too.
+""",
+        ),
+        StarterTopic(
+            "water",
+            "Where does the rain go when it falls on your street?",
+            """\
+Into a drain, a cellar, a tree pit, a river? Most of us do not know, and most drains were sized for another climate.
+
+If your city has changed something (open gutters, green roofs, a square that may flood) tell us how it did in the last
+heavy rain. If it has not, tell us who would have to decide.
+""",
+        ),
+        StarterTopic(
+            "energy",
+            "Heating an old building: what has actually worked where you are?",
+            """\
+Much of what will stand in our cities in 2050 stands there now, and much of it is old, shared and occupied.
+
+We are looking for experience rather than plans: which building, which measure, what it cost, what it saved, and what
+the people inside said about it afterwards.
+""",
+        ),
+        StarterTopic(
+            "cybersecurity",
+            "Which system would your city miss first if it stopped on a Monday morning?",
+            """\
+Traffic lights, ticket machines, the water works' telemetry, the registry office, the phones?
+
+Name the system, not its weaknesses. What we would like to compare is how each of us would notice, who would be called,
+and whether anybody has ever practised it without a computer.
+""",
+        ),
+    )
+
+
+async def write(tx: Tx, pairs: list[KeyPair]) -> None:
+    """Make the themes and write the first topics; ``pairs`` is one key pair for each theme."""
+    clerk = await groups.institution(tx, "service")
+    made = {}
+    for starter, pair in zip(THEMES, pairs, strict=True):
+        made[starter.slug] = await groups.add_theme(
+            tx, None, starter.slug, pair, name=starter.name, about=starter.about, colour=starter.colour, rules=RULES
+        )
+    for topic in reversed(_topics(tx.settings.name, tx.settings.host)):
+        written = await posts.compose(tx, topic.text, title=topic.title, language="en")
+        opener = await topics.open(tx, clerk, made[topic.theme].actor, written)
+        if topic.is_pinned:
+            await topics.pin(tx, clerk, opener.topic, is_on=True, reason="For newcomers")

@@ -1,0 +1,273 @@
+"""Bringing remote things in, exactly when they are needed.
+
+A handler that meets a URI we do not hold raises ``Unknown``; its transaction rolls back, the thing is fetched with no
+transaction open (``bring_in``), and the handler runs again, all within one budget for each received activity.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TypeVar
+
+from sqlalchemy import select
+
+from community import jobs, members, posts, text, topics
+from community.db import Tx
+from community.models import Activity, Actor, Host, Post, Topic
+from community.policy import Refused as PolicyRefused
+from community.posts import Written
+from federation import webfinger
+from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused
+from federation.site import Site
+from federation.translate import ACTOR_KINDS, NotUnderstood, SeenActor, SeenNote, from_actor, from_note
+from federation.vocabulary import Document, host_of, id_of, same_origin, type_of
+
+log = logging.getLogger("folkmoot.federation")
+
+T = TypeVar("T", Actor, Post)
+DEPTH_MAX = 20
+FRESH = timedelta(days=1)
+
+
+class Unknown(Exception):
+    """A handler needs a thing that we do not hold yet."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.uri = uri
+
+
+async def need(tx: Tx, model: type[T], uri: str | None) -> T:
+    """A row by its URI, or Unknown; what should be ours and is not is a refusal, since nobody else has it."""
+    if not uri:
+        raise PolicyRefused("reference-missing")
+    found = await tx.by_uri(model, uri)
+    if found is not None:
+        return found
+    if same_origin(uri, tx.settings.origin):
+        raise PolicyRefused("not-found-here")
+    raise Unknown(uri)
+
+
+# --- Actors ----------------------------------------------------------------------------------------------------------
+
+
+async def store_actor(tx: Tx, seen: SeenActor) -> Actor:
+    """Write down what an actor's own document says; creates the row or brings it up to date."""
+    if same_origin(seen.uri, tx.settings.origin):
+        raise PolicyRefused("actor-is-ours")
+    actor = await tx.by_uri(Actor, seen.uri)
+    if actor is None:
+        await remember_host(tx, seen.host)
+        actor = Actor(uri=seen.uri, host=seen.host, kind=seen.kind, created_at=seen.created_at or tx.now)
+        tx.add(actor)
+    elif actor.kind != seen.kind and "group" in (actor.kind, seen.kind):
+        raise PolicyRefused("actor-changed-kind")
+    for field in (
+        "url", "handle", "name", "summary_html", "avatar_url", "inbox", "shared_inbox", "outbox", "followers_uri",
+        "key_id", "public_key", "moved_to",
+    ):  # fmt: skip
+        setattr(actor, field, getattr(seen, field))
+    actor.fetched_at = tx.now
+    if actor.state == "gone":
+        actor.state = "active"
+    await tx.flush()
+    tx.remember(actor)
+    return actor
+
+
+async def remember_host(tx: Tx, name: str) -> Host:
+    """The row of another server; at first contact a job asks it what software it runs."""
+    host = await tx.find(Host, name)
+    if host is None:
+        host = await members.ensure_host(tx, name)
+        await jobs.add(tx, "look-at-host", {"host": name}, key=f"look-at-host:{name}")
+    return host
+
+
+async def fetch_actor(site: Site, uri: str, budget: Budget) -> SeenActor:
+    document = await site.client.get_document(uri, signer=await site.instance_signer(), budget=budget)
+    return _read_actor(document, site)
+
+
+def _read_actor(document: Document, site: Site) -> SeenActor:
+    try:
+        return from_actor(document, site.database.clock())
+    except NotUnderstood as error:
+        raise Refused(str(id_of(document)), error.reason) from None
+
+
+async def fetch_key_owner(site: Site, key_id: str, budget: Budget) -> SeenActor:
+    """The actor whose key this is, as its own document says.
+
+    The key id leads to the actor (a fragment), to a key with an ``owner``, or to a stub of the actor (GoToSocial);
+    in every case the actor's own document must list that key id.
+    """
+    document = await site.client.get_document(
+        key_id.partition("#")[0], signer=await site.instance_signer(), budget=budget
+    )
+    owner = id_of(document.get("owner"))
+    if type_of(document) not in ACTOR_KINDS and owner is not None:
+        if not same_origin(owner, key_id):
+            raise Refused(key_id, "key-of-another")
+        document = await site.client.get_document(owner, signer=await site.instance_signer(), budget=budget)
+    seen = _read_actor(document, site)
+    if seen.key_id != key_id:
+        raise Refused(key_id, "key-not-listed")
+    return seen
+
+
+# --- Posts -----------------------------------------------------------------------------------------------------------
+
+
+async def written(tx: Tx, seen: SeenNote) -> Written:
+    """What somebody elsewhere wrote, as the community takes it. Mentions of actors we never met stay plain links."""
+    wanted = seen.mentions[:50]
+    await tx.preload(Actor, wanted)
+    mentioned = [actor for uri in wanted if (actor := await tx.by_uri(Actor, uri)) is not None]
+    return Written(
+        html=seen.html,
+        title=seen.title,
+        warning=seen.warning,
+        language=seen.language,
+        kind=seen.kind,
+        uri=seen.uri,
+        url=seen.url,
+        created_at=seen.created_at,
+        edited_at=seen.edited_at,
+        mentioned=tuple(mentioned),
+    )
+
+
+async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None) -> Post:
+    """File a contribution: under its parent, whatever its addressing or context says; else as a topic of the first
+    group of ours that it is addressed to. Raises Unknown for an author or parent that has to be fetched first."""
+    held = await posts.find_by_uri(tx, seen.uri)
+    if held is not None:
+        return held
+    if not seen.is_public:
+        raise PolicyRefused("not-public")
+    author = await need(tx, Actor, seen.author_uri)
+    if author.kind in ("group", "application"):
+        raise PolicyRefused("author-is-no-person")
+    if seen.in_reply_to is not None:
+        parent = await need(tx, Post, seen.in_reply_to)
+        topic = await tx.get_one(Topic, parent.topic_id)
+        return await posts.reply(tx, author, topic, await written(tx, seen), reply_to=parent, activity=activity)
+    group = await addressed_group(tx, seen)
+    if group is None:
+        raise PolicyRefused("no-theme-addressed")
+    return await topics.open(tx, author, group, await written(tx, seen), activity=activity)
+
+
+async def addressed_group(tx: Tx, seen: SeenNote) -> Actor | None:
+    """The theme of ours that a new topic is meant for: audience first, then to, then cc, then mentions."""
+    for uri in seen.groups:
+        if same_origin(uri, tx.settings.origin):
+            actor = await tx.by_uri(Actor, uri)
+            if actor is not None and actor.kind == "group" and actor.is_local:
+                return actor
+    return None
+
+
+async def bring_in(site: Site, uri: str, budget: Budget) -> None:
+    """Fetch a thing and everything that it needs first: its author, the posts that it answers.
+
+    Raises FetchError, BudgetSpent, or the policy's Refused when the thing has no place here.
+    """
+    waiting = [uri]
+    held: dict[str, Document] = {}
+    while waiting:
+        if len(waiting) > DEPTH_MAX:
+            raise PolicyRefused("thread-too-deep")
+        current = waiting[-1]
+        if current not in held:
+            if not budget.first_time(current):
+                raise PolicyRefused("reference-circle")
+            held[current] = await site.client.get_document(current, signer=await site.instance_signer(), budget=budget)
+        document = held[current]
+        try:
+            if type_of(document) in ACTOR_KINDS:
+                seen = _read_actor(document, site)
+                async with site.database.write() as tx:
+                    await store_actor(tx, seen)
+            else:
+                note = _read_note(document, site)
+                async with site.database.write() as tx:
+                    await store_note(tx, note)
+        except Unknown as missing:
+            if missing.uri in waiting:
+                raise PolicyRefused("reference-circle") from None
+            waiting.append(missing.uri)
+            continue
+        waiting.pop()
+
+
+def _read_note(document: Document, site: Site) -> SeenNote:
+    try:
+        return from_note(document, site.database.clock())
+    except NotUnderstood as error:
+        raise PolicyRefused(error.reason) from None
+
+
+async def resolve_mentions(site: Site, source: str) -> None:
+    """Get to know the remote people whom a text of ours mentions, as far as their servers answer quickly."""
+    wanted = []
+    async with site.database.read() as tx:
+        for name, host in text.mentions_in(source):
+            if host and host != site.settings.host and await members.find(tx, name, host) is None:
+                wanted.append((name, host))
+    budget = Budget(fetches=12, seconds=6)
+    for name, host in wanted[:5]:
+        try:
+            seen = await fetch_actor(site, await webfinger.find(site.client, name, host, budget), budget)
+            if (seen.handle, seen.host) == (name, host):
+                async with site.database.write() as tx:
+                    await store_actor(tx, seen)
+        except (FetchError, BudgetSpent, PolicyRefused) as error:
+            log.info("mention of %s@%s not resolved: %s", name, host, error)
+
+
+# --- Hosts -----------------------------------------------------------------------------------------------------------
+
+
+@jobs.works("look-at-host")
+async def look_at_host(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
+    """Ask servers by NodeInfo what they run: it decides in which form a group's announcements reach them."""
+    results: list[jobs.Result] = []
+    for job in claimed:
+        name = job.argument["host"]
+        budget = Budget(fetches=3, seconds=15)
+        try:
+            software = await software_of(site, name, budget)
+        except (FetchError, BudgetSpent) as error:
+            is_over = isinstance(error, Gone | Refused) or job.attempts >= 3
+            results.append(jobs.Done(job) if is_over else jobs.Failed(job, str(error)))
+            continue
+        async with site.database.write() as tx:
+            host = await members.ensure_host(tx, name)
+            host.software, host.checked_at = software, tx.now
+        results.append(jobs.Done(job))
+    return results
+
+
+async def software_of(site: Site, host: str, budget: Budget) -> str:
+    """The NodeInfo software name of a server, lower case; '' when it says nothing usable."""
+    found = await site.client.get_json(f"{site.client.root_of(host)}/.well-known/nodeinfo", budget=budget)
+    links = found.get("links")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and str(link.get("rel", "")).startswith(
+            "http://nodeinfo.diaspora.software/ns/schema/2."
+        ):
+            address = str(link.get("href", ""))
+            if host_of(address) != host:
+                continue
+            software = (await site.client.get_json(address, budget=budget)).get("software")
+            name = software.get("name") if isinstance(software, dict) else None
+            return name.lower()[:50] if isinstance(name, str) else ""
+    return ""
+
+
+async def hosts_of_state(tx: Tx, state: str) -> set[str]:
+    return set((await tx.execute(select(Host.name).where(Host.state == state))).scalars())

@@ -1,0 +1,460 @@
+"""The inbox endpoint, and the job behind it.
+
+The endpoint proves who sent a request, writes the activity down and answers 202; the job does what the activity says.
+Every answer is one of: 202 accepted (also for duplicates and for what we do not understand), 400 malformed, 401 not
+proven, 403 blocked, 413 too large, 415 wrong kind, 429 too many. Never 410, which PieFed takes for "gone for ever",
+and never 5xx for one bad payload, after which Lemmy would send nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import joinedload
+
+from community import jobs
+from community.db import Tx
+from community.models import Activity, Actor, Post, Tombstone
+from community.policy import Refused as PolicyRefused
+from federation import signatures
+from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
+from federation.dereference import Unknown, bring_in, fetch_key_owner, hosts_of_state, need, store_actor
+from federation.signatures import BadKey, BadSignature, Claim
+from federation.site import Site
+from federation.vocabulary import Document, Malformed, host_of, id_of, read_json, same_origin, type_of
+from inbox import registry
+
+log = logging.getLogger("folkmoot.inbox")
+
+BODY_MAX = 1024 * 1024
+KEY_FETCH_SECONDS = 3.0
+KEY_REFETCH_SECONDS = 300.0
+ATTEMPTS_MAX = 6
+_CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    owner_uri: str
+    key: signatures.PublicKey
+
+
+class Refusal(Exception):
+    """A request that is not taken in: status and a stable word."""
+
+    def __init__(self, status: int, reason: str, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+class Inbox:
+    """Takes requests in for one instance: proves the signer, then stores many activities in one commit."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._keys: OrderedDict[str, KnownKey] = OrderedDict()
+        self._asked_at: OrderedDict[str, float] = OrderedDict()
+        self._fetching: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._counts: dict[str, int] = defaultdict(int)
+        self._counting_since = 0.0
+        self._blocked: set[str] = set()
+        self._blocked_at = 0.0
+        self._waiting: list[tuple[dict[str, Any], str | None, asyncio.Future[None]]] = []
+        self._storing: asyncio.Task[None] | None = None
+
+    async def post(self, request: web.Request) -> web.Response:
+        """The aiohttp handler of every inbox."""
+        try:
+            word = await self._take(request)
+        except Refusal as refusal:
+            headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else None
+            return web.json_response({"error": refusal.reason}, status=refusal.status, headers=headers)
+        return web.json_response({"status": word}, status=202)
+
+    async def _take(self, request: web.Request) -> str:
+        if request.content_type not in _CONTENT_TYPES:
+            raise Refusal(415, "content-type-unsupported")
+        if "Content-Encoding" in request.headers:
+            raise Refusal(415, "content-encoding-unsupported")
+        if (request.content_length or 0) > BODY_MAX:
+            raise Refusal(413, "body-too-large")
+        try:
+            body = await asyncio.wait_for(request.read(), 30)
+        except TimeoutError:
+            raise Refusal(408, "body-too-slow") from None
+        except web.HTTPRequestEntityTooLarge:
+            raise Refusal(413, "body-too-large") from None
+        settings = self.site.settings
+        try:
+            claim = signatures.read(
+                request.method,
+                request.raw_path,
+                request.headers,
+                body,
+                authority=settings.host,
+                scheme_of_origin="https" if settings.is_secure else "http",
+                now=self.site.database.clock(),
+            )
+        except BadSignature as error:
+            raise Refusal(401, error.reason) from None
+        try:
+            document = read_json(body)
+        except Malformed as error:
+            raise Refusal(400, error.reason) from None
+        uri, kind, actor_uri = id_of(document), type_of(document), id_of(document.get("actor"))
+        if uri is None or kind is None or actor_uri is None or document.get("object") is None:
+            raise Refusal(400, "activity-incomplete")
+        if len(uri) > 2000 or not same_origin(uri, actor_uri):
+            raise Refusal(400, "id-on-another-server")
+        if same_origin(actor_uri, settings.origin):
+            raise Refusal(401, "actor-is-ours")
+        host = host_of(actor_uri) or ""
+        await self._check_host(host)
+        if uri in self._seen:
+            return "known"
+        if kind == "Delete" and id_of(document.get("object")) == actor_uri and not await self._is_known(actor_uri):
+            # Its key is gone with it: asking for it would be one fruitless request for every closed account there is.
+            return "nothing-to-do"
+        envelope = await self._prove(claim, actor_uri, request)
+        row = {
+            "uri": uri,
+            "direction": "in",
+            "type": kind,
+            "actor_uri": actor_uri,
+            "object_uri": _object_uri(document),
+            "document": body.decode(),
+            "envelope": envelope,
+            "at": self.site.database.clock(),
+        }
+        await self._store(row, _line(document))
+        self._seen[uri] = None
+        if len(self._seen) > 50_000:
+            self._seen.popitem(last=False)
+        return "accepted"
+
+    async def _check_host(self, host: str) -> None:
+        now = time.monotonic()
+        if now - self._blocked_at > 10:
+            self._blocked_at = now
+            async with self.site.database.read() as tx:
+                self._blocked = await hosts_of_state(tx, "blocked")
+        parts = host.split(":")[0].split(".")
+        if any(".".join(parts[i:]) in self._blocked for i in range(len(parts))):
+            raise Refusal(403, "host-is-blocked")
+        if now - self._counting_since > 60:
+            self._counting_since = now
+            self._counts.clear()
+        self._counts[host] += 1
+        if self._counts[host] > self.site.settings.inbox_per_minute:
+            raise Refusal(429, "too-many", retry_after=60)
+
+    async def _is_known(self, actor_uri: str) -> bool:
+        async with self.site.database.read() as tx:
+            return await tx.by_uri(Actor, actor_uri) is not None
+
+    # --- Who signed ---------------------------------------------------------------------------------------------------
+
+    async def _prove(self, claim: Claim, actor_uri: str, request: web.Request) -> dict[str, Any] | None:
+        """None when the signature is that of ``actor_uri``; what a job needs to verify it later when the signer's
+        server does not answer just now. Refusal otherwise."""
+        if not same_origin(claim.key_id, actor_uri):
+            raise Refusal(401, "signer-is-not-actor")
+        known = await self.key_of(claim.key_id)
+        was_held = known is not None
+        if known is None:
+            try:
+                known = await self.fetch_key(claim.key_id)
+            except (Unreachable, BudgetSpent):
+                return {
+                    "method": request.method,
+                    "path": request.raw_path,
+                    "headers": [list(pair) for pair in request.headers.items()],
+                    "at": self.site.database.clock().isoformat(),
+                }
+            except (FetchError, BadKey, PolicyRefused):
+                known = None
+            if known is None:
+                raise Refusal(401, "key-not-found")
+        if not signatures.verify(claim, known.key):
+            # The key may have been changed: asked for anew, but not more often than every few minutes.
+            renewed = None
+            if was_held:
+                try:
+                    renewed = await self.fetch_key(claim.key_id)
+                except (FetchError, BudgetSpent, BadKey, PolicyRefused):
+                    renewed = None
+            if renewed is None or not signatures.verify(claim, renewed.key):
+                raise Refusal(401, "signature-wrong")
+            known = renewed
+        if known.owner_uri != actor_uri:
+            raise Refusal(401, "signer-is-not-actor")
+        return None
+
+    async def key_of(self, key_id: str) -> KnownKey | None:
+        known = self._keys.get(key_id)
+        if known is not None:
+            self._keys.move_to_end(key_id)
+            return known
+        async with self.site.database.read() as tx:
+            row = (
+                await tx.execute(select(Actor.uri, Actor.public_key).where(Actor.key_id == key_id, Actor.host != ""))
+            ).first()
+        if row is None:
+            return None
+        try:
+            return self._keep(key_id, KnownKey(row.uri, signatures.load_public_key(row.public_key)))
+        except BadKey:
+            return None
+
+    async def fetch_key(self, key_id: str) -> KnownKey | None:
+        """Read the key from its owner's own document; None when that was tried a moment ago."""
+        async with self._fetching[key_id]:
+            now = time.monotonic()
+            if now - self._asked_at.get(key_id, -KEY_REFETCH_SECONDS) < KEY_REFETCH_SECONDS:
+                return self._keys.get(key_id)
+            self._asked_at[key_id] = now
+            self._asked_at.move_to_end(key_id)
+            if len(self._asked_at) > 20_000:
+                self._fetching.pop(self._asked_at.popitem(last=False)[0], None)
+            try:
+                seen = await fetch_key_owner(self.site, key_id, Budget(fetches=3, seconds=KEY_FETCH_SECONDS))
+            except Unreachable:
+                self._asked_at.pop(key_id, None)
+                raise
+            key = signatures.load_public_key(seen.public_key)
+            async with self.site.database.write() as tx:
+                await store_actor(tx, seen)
+            return self._keep(key_id, KnownKey(seen.uri, key))
+
+    def _keep(self, key_id: str, known: KnownKey) -> KnownKey:
+        self._keys[key_id] = known
+        if len(self._keys) > 10_000:
+            self._keys.popitem(last=False)
+        return known
+
+    # --- Storing ------------------------------------------------------------------------------------------------------
+
+    async def _store(self, row: dict[str, Any], line: str | None) -> None:
+        """Return once the activity is safe on disk. What arrives while one commit is written shares the next."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((row, line, future))
+        if self._storing is None or self._storing.done():
+            self._storing = asyncio.create_task(self._store_waiting())
+        await future
+
+    async def _store_waiting(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:500], self._waiting[500:]
+            try:
+                async with self.site.database.write() as tx:
+                    await _insert(tx, batch)
+            except Exception as error:
+                for _, _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for _, _, future in batch:
+                if not future.done():
+                    future.set_result(None)
+
+
+async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -> None:
+    unique = {row["uri"]: (row, line) for row, line, _ in reversed(batch)}
+    insert = insert_sqlite if tx.is_sqlite else insert_postgresql
+    rows = [row for row, _ in reversed(unique.values())]
+    stored = await tx.execute(
+        insert(Activity).on_conflict_do_nothing(index_elements=["uri"]).returning(Activity.id, Activity.uri), rows
+    )
+    await jobs.add_many(
+        tx,
+        [
+            {
+                "kind": "receive",
+                "argument": {"activity": id_},
+                "key": None,
+                "lane": "",
+                "line": unique[uri][1],
+                "run_at": tx.now,
+            }
+            for id_, uri in sorted(stored)
+        ],
+    )
+
+
+def _object_uri(document: Document) -> str:
+    about = document.get("object")
+    return (id_of(about) or "")[:2000]
+
+
+def _line(document: Document) -> str | None:
+    """What has to be handled in order: everything about one object."""
+    about = document.get("object")
+    if isinstance(about, dict) and type_of(document) == "Undo":
+        about = about.get("object", about)
+    found = id_of(about)
+    return f"in {found[:1000]}" if found else None
+
+
+# --- The job ---------------------------------------------------------------------------------------------------------
+
+
+@jobs.works("receive", batch=True)
+async def receive(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
+    """Do what received activities say. First all in one transaction, which is how most of them go; if any of them
+    needs more (a fetch, a refusal), that transaction is rolled back and each is done by itself."""
+    results: list[jobs.Result] = []
+    try:
+        alone = await _together(site, claimed)
+    except Exception as error:
+        if not isinstance(error, Unknown | PolicyRefused | IntegrityError | OperationalError):
+            log.exception("a batch of received activities failed; each is done by itself")
+        alone = claimed
+    for job in alone:
+        failed = await _alone(site, job)
+        if failed is not None:
+            results.append(failed)
+    return results
+
+
+async def _together(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Claimed]:
+    """Handle those whose actor and parent we hold; answers the jobs that have to be done one by one."""
+    alone: list[jobs.Claimed] = []
+    async with site.database.write() as tx:
+        ids = {job.argument["activity"]: job for job in claimed}
+        rows = {row.id: row for row in (await tx.execute(select(Activity).where(Activity.id.in_(list(ids))))).scalars()}
+        documents = {id_: json.loads(row.document) for id_, row in rows.items()}
+        await _preload(tx, documents.values())
+        done = []
+        for id_, job in ids.items():
+            row = rows.get(id_)
+            if row is None or row.outcome:
+                done.append(job)
+            elif row.envelope is not None or await _lacks(tx, documents[id_]):
+                alone.append(job)
+            else:
+                await _apply(tx, row, documents[id_])
+                done.append(job)
+        if done:
+            await jobs.finish(tx, done)
+    return alone
+
+
+async def _preload(tx: Tx, documents: Any) -> None:
+    posts_wanted: list[str] = []
+    stones: list[str] = []
+    actors: list[str] = []
+    for document in documents:
+        actors.append(id_of(document.get("actor")) or "")
+        about = document.get("object")
+        uri = id_of(about)
+        if uri:
+            posts_wanted.append(uri)
+            stones.append(uri)
+        if isinstance(about, dict):
+            for field in ("inReplyTo", "object"):
+                if other := id_of(about.get(field)):
+                    posts_wanted.append(other)
+    await tx.preload(Actor, actors)
+    await tx.preload(Post, posts_wanted, joinedload(Post.author))
+    await tx.preload(Tombstone, stones)
+
+
+async def _lacks(tx: Tx, document: Document) -> bool:
+    if await tx.by_uri(Actor, id_of(document.get("actor")) or "") is None:
+        return True
+    about = document.get("object")
+    parent = id_of(about.get("inReplyTo")) if isinstance(about, dict) else None
+    return parent is not None and await tx.by_uri(Post, parent) is None
+
+
+async def _apply(tx: Tx, activity: Activity, document: Document) -> None:
+    handler = registry.find(document)
+    if handler is None:
+        activity.outcome = "type-unsupported"
+        return
+    actor = await need(tx, Actor, activity.actor_uri)
+    if actor.state == "suspended":
+        raise PolicyRefused("actor-is-suspended")
+    activity.outcome = await handler(tx, registry.Received(activity, document, actor)) or "done"
+
+
+async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
+    budget = Budget(fetches=20, seconds=30)
+    id_ = job.argument["activity"]
+    outcome = ""
+    try:
+        await _verify_kept(site, id_)
+        for _ in range(25):
+            try:
+                async with site.database.write() as tx:
+                    row = await tx.get(Activity, id_)
+                    if row is not None and not row.outcome:
+                        await _apply(tx, row, json.loads(row.document))
+                    await jobs.finish(tx, [job])
+                return None
+            except Unknown as missing:
+                await bring_in(site, missing.uri, budget)
+        outcome = "needs-too-much"
+    except (PolicyRefused, Refused) as refusal:
+        outcome = refusal.reason
+    except Gone:
+        outcome = "reference-gone"
+    except BudgetSpent:
+        outcome = "budget-spent"
+    except (Unreachable, IntegrityError, OperationalError) as error:
+        if job.attempts < ATTEMPTS_MAX:
+            return jobs.Failed(job, str(error)[:300])
+        outcome = "unreachable"
+    except Exception as error:
+        log.exception("activity %s", id_)
+        if job.attempts < ATTEMPTS_MAX:
+            return jobs.Failed(job, f"{type(error).__name__}: {error}"[:300])
+        outcome = "error"
+    async with site.database.write() as tx:
+        await tx.execute(update(Activity).where(Activity.id == id_).values(outcome=outcome))
+        await jobs.finish(tx, [job])
+    return None
+
+
+async def _verify_kept(site: Site, id_: int) -> None:
+    """Prove the signer of a request that was kept because the signer's server did not answer at the time."""
+    async with site.database.read() as tx:
+        row = await tx.get(Activity, id_)
+    if row is None or row.envelope is None:
+        return
+    kept = row.envelope
+    headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict([(name, value) for name, value in kept["headers"]]))
+    try:
+        claim = signatures.read(
+            kept["method"],
+            kept["path"],
+            headers,
+            row.document.encode(),
+            authority=site.settings.host,
+            scheme_of_origin="https" if site.settings.is_secure else "http",
+            now=row.at,
+        )
+        seen = await fetch_key_owner(site, claim.key_id, Budget(fetches=3, seconds=15))
+        is_proven = seen.uri == row.actor_uri and signatures.verify(claim, signatures.load_public_key(seen.public_key))
+    except (BadSignature, BadKey):
+        is_proven = False
+    if not is_proven:
+        raise PolicyRefused("signature-wrong")
+    async with site.database.write() as tx:
+        await store_actor(tx, seen)
+        await tx.execute(update(Activity).where(Activity.id == id_).values(envelope=None))

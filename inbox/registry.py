@@ -1,0 +1,52 @@
+"""Which function handles which activity: one decorator is the whole registration."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from community.db import Tx
+from community.models import Activity, Actor
+from federation.vocabulary import Document, type_of
+
+
+@dataclass(frozen=True)
+class Received:
+    """A verified activity: its row, its document, and the actor who signed it."""
+
+    activity: Activity
+    document: Document
+    actor: Actor
+
+    @property
+    def object(self) -> Any:
+        return self.document.get("object")
+
+
+# A handler answers with the outcome to be kept, None for the usual "done".
+Handler = Callable[[Tx, Received], Awaitable[str | None]]
+_handlers: dict[tuple[str, str | None], Handler] = {}
+
+
+def handles(kind: str, *object_types: str) -> Callable[[Handler], Handler]:
+    """Register a handler for activities of a type, for some types of their embedded object or for any."""
+
+    def register(handler: Handler) -> Handler:
+        keys: list[tuple[str, str | None]] = [(kind, each) for each in object_types]
+        for key in keys or [(kind, None)]:
+            assert key not in _handlers, f"{key} is handled twice"
+            _handlers[key] = handler
+        return handler
+
+    return register
+
+
+def find(document: Document) -> Handler | None:
+    kind = type_of(document) or ""
+    return _handlers.get((kind, type_of(document.get("object")))) or _handlers.get((kind, None))
+
+
+def handled() -> list[tuple[str, str | None]]:
+    """Everything that is understood, for FEDERATION.md and its test."""
+    return sorted(_handlers, key=lambda key: (key[0], key[1] or ""))

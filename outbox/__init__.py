@@ -1,0 +1,10 @@
+"""What leaves for other servers: community events become activities.
+
+Subscribers (``posts``, ``reactions``, ``members``) write rows in the transaction of the event: the activity itself
+and a job that fans it out. ``delivery`` is the only sender. ``documents`` builds what we say about our things,
+``collections`` the lists of them. Importing this package registers them all.
+"""
+
+from outbox import delivery, members, posts, reactions
+
+__all__ = ["delivery", "members", "posts", "reactions"]

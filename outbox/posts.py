@@ -1,0 +1,146 @@
+"""What other servers hear of posts: from their authors directly, and from the group in both of its forms."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import select
+
+from community import posts
+from community.db import Tx
+from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
+from community.models import Activity, Actor, Post, Topic
+from federation import translate
+from federation.vocabulary import PUBLIC, Document, type_of
+from outbox import documents
+from outbox.delivery import To, new_uri, send
+
+
+async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tuple[Actor, ...]) -> To:
+    """Those who get the author's own activity: followers of the author, the people mentioned and answered, and the
+    servers of everyone who takes part in the topic, so that threads are whole wherever somebody reads them."""
+    people = {actor.id for actor in mentioned}
+    if post.reply_to_id is not None:
+        people.add((await tx.get_one(Post, post.reply_to_id)).author_id)
+    return To(followers_of=[author.id], actors=sorted(people), topic=topic.id)
+
+
+def _original(activity: Activity | None, *kinds: str) -> Document | None:
+    """What its author sent, to be passed on as it came."""
+    if activity is None:
+        return None
+    document: Document = json.loads(activity.document)
+    return document if type_of(document) in kinds and isinstance(document.get("object"), dict) else None
+
+
+@on(PostCreated)
+async def announce(tx: Tx, event: PostCreated) -> None:
+    post, topic, author = event.post, event.topic, event.author
+    group = await tx.get_one(Actor, topic.group_id)
+    is_opener = post.number == 1
+    if author.is_local:
+        note = await documents.note(tx, post)
+        inner: Document | None = translate.about_object("Create", new_uri(tx), author, note, tx.now)
+        direct = await _direct(tx, topic, post, author, event.mentioned)
+        # Lemmy drops a wrapped top-level Note: it gets the author's own Create.
+        lemmy = [To(followers_of=[group.id], form="lemmy")] if is_opener else []
+        assert inner is not None
+        await send(tx, inner, author, direct, *lemmy)
+    else:
+        inner = _original(event.activity, "Create", "Update")
+    if is_opener:
+        boost = translate.announce(new_uri(tx), group, post.uri, author.uri, tx.now)
+        await send(tx, boost, group, To(followers_of=[group.id], form="plain"))
+    if inner is not None:
+        await _wrap(tx, group, inner, author)
+
+
+async def _wrap(tx: Tx, group: Actor, inner: Document, author: Actor, *, has_left: bool = False) -> None:
+    wrapped = translate.announce(new_uri(tx), group, inner, author.uri, tx.now)
+    await send(tx, wrapped, group, To(followers_of=[group.id], form="wrapped", has_left=has_left))
+
+
+@on(PostEdited)
+async def announce_edit(tx: Tx, event: PostEdited) -> None:
+    """Edits go, signed by the author, to every inbox that got the original: microblogs ignore an announced Update."""
+    await _send_update(tx, event.post, event.topic, event.author, event.mentioned, event.activity)
+
+
+async def _send_update(
+    tx: Tx, post: Post, topic: Topic, author: Actor, mentioned: tuple[Actor, ...], activity: Activity | None
+) -> None:
+    group = await tx.get_one(Actor, topic.group_id)
+    if author.is_local:
+        note = await documents.note(tx, post)
+        inner: Document | None = translate.about_object("Update", new_uri(tx), author, note, tx.now)
+        assert inner is not None
+        direct = await _direct(tx, topic, post, author, mentioned)
+        await send(tx, inner, author, direct, To(followers_of=[group.id], has_left=True))
+    else:
+        inner = _original(activity, "Update")
+    if inner is not None:
+        await _wrap(tx, group, inner, author, has_left=True)
+
+
+@on(PostDeleted)
+async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
+    """An author's deletion carries no summary and a moderator's does: by that alone Lemmy tells them apart.
+
+    We hold the keys of local authors, so what a moderator removes of theirs is also deleted in their name, which is
+    the only removal that microblogs obey. Of a foreign author's post we can only withdraw the boost.
+    """
+    post, topic, author = event.post, event.topic, event.author
+    group = await tx.get_one(Actor, topic.group_id)
+    everyone = To(followers_of=[group.id], has_left=True)
+    stone = translate.tombstone(post.uri, tx.now)
+    del stone["@context"]
+    addressed = {"to": [PUBLIC, group.uri], "cc": [group.followers_uri], "audience": group.uri}
+    inner: Document | None = None
+    if author.is_local:
+        about = stone | {"attributedTo": author.uri}
+        own = translate.activity("Delete", new_uri(tx), author, about, tx.now, **addressed)
+        await send(tx, own, author, await _direct(tx, topic, post, author, ()), everyone)
+        inner = own
+    else:
+        inner = _original(event.activity, "Delete") or (json.loads(event.activity.document) if event.activity else None)
+    if event.by.id != author.id:
+        inner = translate.activity("Delete", new_uri(tx), event.by, post.uri, tx.now, summary=event.reason, **addressed)
+        if not author.is_local:
+            await send(tx, inner, event.by, To(actors=[author.id]))
+    if inner is not None:
+        await _wrap(tx, group, inner, author, has_left=True)
+    if post.number == 1:
+        await _withdraw_boost(tx, group, post)
+
+
+async def _withdraw_boost(tx: Tx, group: Actor, post: Post) -> None:
+    """Undo with the Announce embedded: with its id alone GoToSocial, snac and Takahē all kept the boost."""
+    rows = await tx.execute(
+        select(Activity).where(
+            Activity.direction == "out",
+            Activity.type == "Announce",
+            Activity.actor_uri == group.uri,
+            Activity.object_uri == post.uri,
+        )
+    )
+    for row in rows.scalars():
+        boost = json.loads(row.document)
+        if boost.get("object") == post.uri:
+            boost.pop("@context", None)
+            undo = translate.activity("Undo", new_uri(tx), group, boost, tx.now, to=[PUBLIC], cc=[group.followers_uri])
+            await send(tx, undo, group, To(followers_of=[group.id], form="plain", has_left=True))
+
+
+@on(TopicChanged)
+async def announce_change(tx: Tx, event: TopicChanged) -> None:
+    """A new title or theme of a local author's topic is an edit of its opener; pins show in ``featured``."""
+    if event.what not in ("title", "move"):
+        return
+    post = await posts.opener(tx, event.topic)
+    if post is None or post.deleted_at is not None:
+        return
+    author = await tx.get_one(Actor, post.author_id)
+    if author.is_local:
+        post.edited_at = tx.now
+        await tx.flush()
+        await _send_update(tx, post, event.topic, author, (), None)

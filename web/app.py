@@ -1,0 +1,176 @@
+"""The web application: read this first. It names every room and every step that a request goes through.
+
+A request passes, from the outside in: the cache of anonymous answers · security headers · errors turned into pages ·
+ActivityPub for those who ask for it · who is looking · forged forms refused · the page itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+import inbox as _inbox  # registers every handler
+import outbox as _outbox  # registers every subscriber
+from community.policy import NotThere, Refused
+from federation.site import Site
+from federation.vocabulary import wants_activitystreams
+from inbox.receive import BODY_MAX, Inbox
+from web import accounts, auth, headers, live, objects, pages_read, pages_write, render, staff
+from web.sentences import sentence_of as sentence
+from web.site_key import SITE
+
+log = logging.getLogger("folkmoot.web")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ROOMS = (objects, pages_read, pages_write, live, accounts, staff)
+
+__all__ = ["build"]
+_ = (_inbox, _outbox)
+
+
+def build(site: Site) -> web.Application:
+    """The application for one instance; nothing is opened before the first request."""
+    app = web.Application(
+        middlewares=[
+            AnonymousCache(site).middleware,
+            headers.middleware,
+            errors,
+            documents,
+            auth.viewer_middleware,
+            auth.csrf_middleware,
+        ],
+        client_max_size=BODY_MAX,
+    )
+    app[SITE] = site
+    received = Inbox(site)
+    # PieFed posts to both spellings of the shared inbox and follows no redirect.
+    for path in ("/inbox", "/inbox/", "/u/{name}/inbox", "/g/{name}/inbox"):
+        app.router.add_post(path, received.post)
+    for room in ROOMS:
+        app.router.add_routes(room.routes)
+    render.set_up(app)
+    live.set_up(app)
+    app.cleanup_ctx.append(_closing)
+    return app
+
+
+async def _closing(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await app[SITE].client.close()
+
+
+class AnonymousCache:
+    """Answers to readers who are not signed in, kept for a second and dropped when anything visible changes.
+
+    A post that Mastodon shows to thousands makes many servers ask for the same few addresses within a moment.
+    """
+
+    SECONDS = 1.0
+    ENTRIES = 500
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._held: dict[tuple[str, bool, str], tuple[float, int, CIMultiDict[str], bytes]] = {}
+        self._generation = 0
+        site.database.hub.on_change(self._drop)
+        self.middleware = self._make()
+
+    def _drop(self) -> None:
+        self._generation += 1
+        self._held.clear()
+
+    def _make(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+        @web.middleware
+        async def cache(request: web.Request, handler: Handler) -> web.StreamResponse:
+            given = request.headers
+            if request.method not in ("GET", "HEAD") or "Cookie" in given or "Range" in given:
+                return await handler(request)
+            key = (
+                request.raw_path,
+                wants_activitystreams(given.get("Accept", "")),
+                given.get("Accept-Language", "")[:20],
+            )
+            held = self._held.get(key)
+            now = time.monotonic()
+            if held is not None and held[0] > now:
+                return web.Response(status=held[1], headers=held[2], body=held[3])
+            generation = self._generation
+            response = await handler(request)
+            if (
+                isinstance(response, web.Response)
+                and response.status in (200, 410)
+                and isinstance(response.body, bytes)
+                and "Set-Cookie" not in response.headers
+                and not response.cookies
+                and "no-store" not in response.headers.get("Cache-Control", "")
+                and generation == self._generation
+            ):
+                if len(self._held) >= self.ENTRIES:
+                    self._held.clear()
+                kept = CIMultiDict(response.headers)
+                kept.popall("Content-Length", None)
+                self._held[key] = (time.monotonic() + self.SECONDS, response.status, kept, response.body)
+            return response
+
+        return cache
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong becomes a page that says what happened, what was kept and what to do."""
+    try:
+        return await handler(request)
+    except Refused as refused:
+        return await _error_page(request, 403, "That is not possible", sentence(refused.reason))
+    except NotThere:
+        return await _error_page(request, 404, "Nothing is here", sentence("not-there"))
+    except web.HTTPException as error:
+        if error.status < 400 or error.content_type == "application/json":
+            raise
+        title = {404: "Nothing is here", 405: "Not that way", 413: "Too large"}.get(error.status, error.reason)
+        key = {404: "not-there", 405: "wrong-method", 413: "too-large"}.get(error.status, "")
+        page = await _error_page(request, error.status, title, sentence(key) if key else (error.text or error.reason))
+        for name in ("Allow", "Retry-After", "Location"):
+            if name in error.headers:
+                page.headers[name] = error.headers[name]
+        return page
+    except (ConnectionResetError, TimeoutError):
+        raise
+    except Exception:
+        number = secrets.token_hex(4)
+        log.exception("error %s at %s %s", number, request.method, request.path)
+        with contextlib.suppress(Exception):
+            return await _error_page(request, 500, "Something broke here", sentence("our-fault"), number=number)
+        return web.Response(status=500, text=f"Something broke here. Number of the report: {number}\n")
+
+
+async def _error_page(
+    request: web.Request, status: int, title: str, says: str, *, number: str = ""
+) -> web.StreamResponse:
+    if "viewer" not in request:
+        request["viewer"] = auth.NOBODY
+    return await render.page(
+        request,
+        "error.html",
+        status=status,
+        headers={"Cache-Control": "no-store"} if status != 404 else None,
+        title=title,
+        says=says,
+        number=number,
+    )
+
+
+@web.middleware
+async def documents(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """One address answers as a page or as ActivityPub."""
+    if request.method in ("GET", "HEAD"):
+        found = await objects.find(request, wants_document=wants_activitystreams(request.headers.get("Accept", "")))
+        if found is not None:
+            return found
+    return await handler(request)

@@ -1,0 +1,244 @@
+"""The same addresses as ActivityPub, and how others discover us: WebFinger, NodeInfo, host-meta."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from aiohttp import web
+from sqlalchemy import func, select
+
+from community import groups, members, posts, topics
+from community.db import Tx
+from community.models import Account, Activity, Actor, Post, Topic
+from federation import translate, webfinger
+from federation.site import USER_AGENT
+from federation.vocabulary import ACTIVITY_JSON, AS2, Document, is_public
+from outbox import collections, documents
+from web.site_key import SITE
+
+Finder = Callable[[Tx, re.Match[str], web.Request], Awaitable[Document | web.Response | None]]
+# Addresses that are pages too answer as ActivityPub only when asked for it; the rest is never a page.
+_also_pages: list[tuple[re.Pattern[str], Finder]] = []
+_only_documents: list[tuple[re.Pattern[str], Finder]] = []
+
+
+def _at(pattern: str, *, is_page: bool = False) -> Callable[[Finder], Finder]:
+    def register(finder: Finder) -> Finder:
+        (_also_pages if is_page else _only_documents).append((re.compile(pattern), finder))
+        return finder
+
+    return register
+
+
+def _answer(document: Document, status: int = 200) -> web.Response:
+    return web.Response(
+        body=json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(),
+        status=status,
+        headers={"Content-Type": ACTIVITY_JSON, "Vary": "Accept", "Access-Control-Allow-Origin": "*"},
+    )
+
+
+async def find(request: web.Request, *, wants_document: bool) -> web.Response | None:
+    """The answer to a GET as ActivityPub; None when the address is a page's or nothing at all."""
+    for pattern, finder in _only_documents + (_also_pages if wants_document else []):
+        match = pattern.fullmatch(request.path)
+        if match is None:
+            continue
+        async with request.app[SITE].database.read() as tx:
+            found = await finder(tx, match, request)
+        if found is None:
+            return web.json_response({"error": "not-found"}, status=404, headers={"Vary": "Accept"})
+        return found if isinstance(found, web.Response) else _answer(found)
+    return None
+
+
+async def _actor_at(tx: Tx, path: str) -> Actor | None:
+    actor = await tx.by_uri(Actor, tx.settings.origin + path)
+    return actor if actor is not None and actor.is_local else None
+
+
+@_at(r"/|/u/[a-z0-9_]+|/g/[a-z0-9_]+", is_page=True)
+async def _actor(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
+    actor = await _actor_at(tx, match[0])
+    return None if actor is None else await documents.actor(tx, actor)
+
+
+@_at(r"(/u/[a-z0-9_]+|/g/[a-z0-9_]+|)/(outbox|followers|featured|moderators)")
+async def _collection(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
+    actor = await _actor_at(tx, match[1] or "/")
+    if actor is None:
+        return None
+    if match[2] == "outbox":
+        return await collections.outbox(tx, actor)
+    if match[2] == "followers":
+        return await collections.followers(tx, actor)
+    if actor.kind != "group":
+        return None
+    return await (collections.featured if match[2] == "featured" else collections.moderators)(tx, actor)
+
+
+async def _local_post(tx: Tx, match: re.Match[str]) -> Post | None:
+    return await documents.local_post(tx, int(match[1])) if len(match[1]) < 18 else None
+
+
+@_at(r"/p/([0-9]+)", is_page=True)
+async def _post(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | web.Response | None:
+    post = await _local_post(tx, match)
+    if post is None:
+        return None
+    if post.deleted_at is not None:
+        return _answer(translate.tombstone(post.uri, post.deleted_at), 410)
+    return await documents.note(tx, post)
+
+
+@_at(r"/p/([0-9]+)/(replies|likes)")
+async def _about_post(tx: Tx, match: re.Match[str], request: web.Request) -> Document | None:
+    post = await _local_post(tx, match)
+    if post is None or post.deleted_at is not None:
+        return None
+    if match[2] == "likes":
+        return collections.likes(post)
+    return await (collections.replies_page if "page" in request.query else collections.replies)(tx, post)
+
+
+async def _topic(tx: Tx, number: str) -> Topic | None:
+    found = await topics.one(tx, int(number)) if len(number) < 18 else None
+    return found[0] if found is not None and found[0].deleted_at is None else None
+
+
+@_at(r"/t/([0-9]+)/context")
+async def _context(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
+    topic = await _topic(tx, match[1])
+    return None if topic is None else await collections.context(tx, topic)
+
+
+@_at(r"/t/([0-9]+)(?:/[a-z0-9-]+(?:/([0-9]+))?)?", is_page=True)
+async def _page_of_topic(tx: Tx, match: re.Match[str], _request: web.Request) -> web.Response | None:
+    """Somebody pasted the address of a page into a search field: lead to the post itself."""
+    topic = await _topic(tx, match[1])
+    if topic is None:
+        return None
+    number = int(match[2]) if match[2] and len(match[2]) < 10 else 1
+    found = await posts.page_of(tx, topic.id, number, 1)
+    if not found:
+        return None
+    return web.Response(status=302, headers={"Location": found[0].uri, "Vary": "Accept"})
+
+
+@_at(r"/a/[0-9a-f]+|/u/[a-z0-9_]+/likes/[0-9-]+")
+async def _activity(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
+    row = await tx.by_uri(Activity, tx.settings.origin + match[0])
+    if row is None or row.direction != "out":
+        return None
+    document: Document = json.loads(row.document)
+    return document if is_public(document) else None
+
+
+# --- Discovery -------------------------------------------------------------------------------------------------------
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/.well-known/webfinger")
+async def _webfinger(request: web.Request) -> web.Response:
+    site = request.app[SITE]
+    resource = request.query.get("resource", "")
+    if not resource or len(resource) > 500:
+        return web.json_response({"error": "resource-missing"}, status=400)
+    async with site.database.read() as tx:
+        actor = await _webfinger_actor(tx, resource)
+    if actor is None:
+        return web.json_response({"error": "not-found"}, status=404, headers={"Access-Control-Allow-Origin": "*"})
+    answer = webfinger.to_jrd(
+        f"acct:{actor.handle}@{site.settings.host}",
+        actor.uri,
+        actor.url,
+        list(dict.fromkeys([actor.uri, actor.url])),
+        properties={f"{AS2}#type": translate.to_actor(actor, site.settings)["type"]},
+    )
+    return web.Response(
+        body=json.dumps(answer).encode(),
+        headers={"Content-Type": webfinger.JRD_MEDIA_TYPE, "Access-Control-Allow-Origin": "*"},
+    )
+
+
+async def _webfinger_actor(tx: Tx, resource: str) -> Actor | None:
+    settings = tx.settings
+    if resource.startswith(("http://", "https://")):
+        if resource.rstrip("/") == settings.origin:
+            return await _actor_at(tx, "/")
+        actor = await tx.by_uri(Actor, resource)
+        return actor if actor is not None and actor.is_local else None
+    handle = webfinger.parse_handle(resource)
+    if handle is None or handle[1].lower() != settings.host:
+        return None
+    if handle[0].lower() == settings.host:  # acct:domain@domain, as Mastodon asks for the signer of our fetches
+        return await _actor_at(tx, "/")
+    return await members.find_local(tx, handle[0])
+
+
+@routes.get("/.well-known/host-meta")
+async def _host_meta(request: web.Request) -> web.Response:
+    template = quoteattr(f"{request.app[SITE].settings.origin}/.well-known/webfinger?resource={{uri}}")
+    return web.Response(
+        text=f'<?xml version="1.0" encoding="UTF-8"?>\n<XRD xmlns="http://docs.oasis-open.org/ns/xri/xrd-1.0">'
+        f'<Link rel="lrdd" type="application/jrd+json" template={template}/></XRD>\n',
+        content_type="application/xrd+xml",
+    )
+
+
+@routes.get("/.well-known/nodeinfo")
+async def _nodeinfo_links(request: web.Request) -> web.Response:
+    origin = request.app[SITE].settings.origin
+    schema = "http://nodeinfo.diaspora.software/ns/schema"
+    links = [
+        {"rel": f"{schema}/2.1", "href": f"{origin}/nodeinfo/2.1"},
+        {"rel": f"{schema}/2.0", "href": f"{origin}/nodeinfo/2.0"},
+        {"rel": f"{AS2}#Application", "href": f"{origin}/"},
+    ]
+    return web.json_response({"links": links}, headers={"Access-Control-Allow-Origin": "*"})
+
+
+@routes.get(r"/nodeinfo/{version:2\.[01]}")
+async def _nodeinfo(request: web.Request) -> web.Response:
+    site, version = request.app[SITE], request.match_info["version"]
+    async with site.database.read() as tx:
+        month, half_year = [
+            (
+                await tx.execute(
+                    select(func.count()).select_from(Account).where(Account.seen_at > tx.now - timedelta(days=days))
+                )
+            ).scalar_one()
+            for days in (30, 180)
+        ]
+        total = await members.count_members(tx)
+        topic_count, post_count = 0, 0
+        for theme in await groups.themes(tx):
+            topic_count += theme.topic_count
+            post_count += theme.post_count
+    name, _, number = USER_AGENT.lower().partition("/")
+    software: dict[str, Any] = {"name": name, "version": number}
+    if version == "2.1":
+        software["homepage"] = site.settings.origin
+    answer = {
+        "version": version,
+        "software": software,
+        "protocols": ["activitypub"],
+        "services": {"inbound": [], "outbound": ["atom1.0"]},
+        "openRegistrations": site.settings.registration_mode == "open",
+        "usage": {
+            "users": {"total": total, "activeMonth": month, "activeHalfyear": half_year},
+            "localPosts": topic_count,
+            "localComments": max(0, post_count - topic_count),
+        },
+        "metadata": {"nodeName": site.settings.name, "nodeDescription": site.settings.about},
+    }
+    profile = f'application/json; profile="http://nodeinfo.diaspora.software/ns/schema/{version}#"'
+    return web.Response(
+        body=json.dumps(answer).encode(), headers={"Content-Type": profile, "Access-Control-Allow-Origin": "*"}
+    )

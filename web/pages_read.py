@@ -1,0 +1,395 @@
+"""The pages that are read: home, themes, topics, people, notifications, histories, feeds, and the way home."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from aiohttp import web
+
+from community import groups, members, notifications, posts, text, topics
+from community.db import Tx
+from community.models import Actor, Membership, Notification, Post, Theme, Topic
+from community.policy import NotThere, refusal, standing
+from federation import webfinger
+from federation.client import FetchError, Forbidden
+from federation.site import Site
+from federation.vocabulary import host_of
+from web import topic_view
+from web.auth import Limit, client_address, count_try, require_viewer, seconds_to_wait, viewer
+from web.render import fragment, page, topic_path
+from web.site_key import SITE
+
+routes = web.RouteTableDef()
+
+ID = r"{id:\d{1,15}}"
+NUMBER = r"{number:\d{1,9}}"
+SLUG = r"{slug:[^/]+}"
+SORTS = ("latest", "new", "unread", "top")
+LIVELY = 5
+
+
+def number_in(request: web.Request, name: str, default: int) -> int:
+    """A whole number from the query; the default for anything that is none."""
+    raw = request.query.get(name, "")
+    return int(raw) if re.fullmatch(r"\d{1,9}", raw) else default
+
+
+@routes.get("/")
+async def home(request: web.Request) -> web.Response:
+    site, who = request.app[SITE], viewer(request)
+    async with site.database.read() as tx:
+        themes = await groups.themes(tx)
+        reader_id = who.account.actor_id if who.account else None
+        latest = await topics.listed(tx, reader_id=reader_id)
+    busy = sorted((row for row in latest if row.topic.reply_count > 1), key=lambda row: -row.topic.reply_count)
+    lively = busy[:LIVELY] if len(latest) > LIVELY else []
+    chosen = {row.topic.id for row in lively}
+    return await page(
+        request,
+        "home.html",
+        here="home",
+        themes=themes,
+        lively=lively,
+        latest=[row for row in latest if row.topic.id not in chosen][:12],
+        canonical=site.settings.origin + "/",
+        alternate=site.settings.origin + "/",
+    )
+
+
+@routes.get("/themes")
+async def all_themes(request: web.Request) -> web.Response:
+    async with request.app[SITE].database.read() as tx:
+        themes = await groups.themes(tx)
+    return await page(request, "themes.html", here="themes", themes=themes)
+
+
+async def find_theme(tx: Tx, slug: str) -> Theme:
+    theme = await groups.find_theme(tx, slug)
+    if theme is None:
+        raise NotThere
+    return theme
+
+
+@routes.get("/g/{slug}")
+async def theme_page(request: web.Request) -> web.Response:
+    site, who = request.app[SITE], viewer(request)
+    sort = request.query.get("sort", "latest")
+    if sort not in SORTS or (sort == "unread" and not who):
+        sort = "latest"
+    number = max(1, min(number_in(request, "page", 1), 100_000))
+    async with site.database.read() as tx:
+        theme = await find_theme(tx, request.match_info["slug"])
+        place = await standing(tx, who.actor, theme.actor_id)
+        rows = await topics.listed(
+            tx,
+            group_id=theme.actor_id,
+            sort=sort,
+            reader_id=who.account.actor_id if who.account else None,
+            page=number,
+        )
+        here, elsewhere = await groups.count_followers(tx, theme.actor_id)
+        moderators = await groups.moderators(tx, theme.actor_id)
+        membership = await tx.get(Membership, (who.actor.id, theme.actor_id)) if who.actor else None
+    if theme.slug != request.match_info["slug"]:
+        raise web.HTTPFound(f"/g/{theme.slug}")
+    is_more = len(rows) == topics.PAGE and (sort == "unread" or number * topics.PAGE < theme.topic_count)
+    return await page(
+        request,
+        "theme.html",
+        here="themes",
+        theme=theme,
+        group=theme.actor,
+        rows=rows,
+        sort=sort,
+        page_number=number,
+        is_more=is_more,
+        members_here=here,
+        followers_elsewhere=elsewhere,
+        moderators=moderators,
+        is_member=membership is not None and membership.state == "accepted",
+        open_refusal=refusal("open-topic", place, theme.actor),
+        join_refusal=refusal("follow", place, theme.actor),
+        canonical=theme.actor.uri,
+        alternate=theme.actor.uri,
+    )
+
+
+@routes.get("/g/{slug}/feed.xml")
+async def feed(request: web.Request) -> web.Response:
+    site = request.app[SITE]
+    async with site.database.read() as tx:
+        theme = await find_theme(tx, request.match_info["slug"])
+        openers = await topics.openers(tx, theme.actor_id, limit=30)
+    response = await page(request, "feed.xml", theme=theme, group=theme.actor, openers=openers)
+    # XML has no way to write most control characters, not even escaped.
+    clean = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", response.text or "")
+    return web.Response(text=clean, content_type="application/atom+xml", headers={"Vary": "Accept"})
+
+
+# --- topics
+
+
+async def _topic(request: web.Request, number: int, slug: str | None) -> web.Response:
+    site, who = request.app[SITE], viewer(request)
+    reply_to = number_in(request, "reply_to", 0)
+    async with site.database.read() as tx:
+        context = await topic_view.frame(tx, site, who, int(request.match_info["id"]), number, None, reply_to)
+    topic: Topic = context["topic"]
+    wanted = topic_path(topic)
+    if slug is None or wanted.rpartition("/")[2] != slug:
+        rest = f"?{request.query_string}" if request.query_string else ""
+        raise web.HTTPFound(wanted + (f"/{number}" if number > 1 else "") + rest)
+    if who.account is not None and (context["last"] > context["seen"] or who.unread):
+        async with site.database.write() as tx:
+            await notifications.remember_reading(tx, who.account.actor_id, topic.id, context["last"])
+            await notifications.mark_read(tx, who.account.actor_id, topic_id=topic.id)
+    opener: Post | None = context["opener"]
+    return await page(
+        request,
+        "topic.html",
+        asked_for=number if "number" in request.match_info else 0,
+        alternate=opener.uri if opener is not None and not opener.author.host else "",
+        **context,
+    )
+
+
+@routes.get(f"/t/{ID}")
+async def topic_by_id(request: web.Request) -> web.Response:
+    return await _topic(request, 1, None)
+
+
+@routes.get(f"/t/{ID}/posts")
+async def posts_of_topic(request: web.Request) -> web.Response:
+    """The posts after one number, or between two, as a script adds them to an open page."""
+    site, who = request.app[SITE], viewer(request)
+    after, before = number_in(request, "after", 0), number_in(request, "before", 10**9)
+    async with site.database.read() as tx:
+        topic, theme, place = await topic_view.find(tx, int(request.match_info["id"]), who)
+        found = await topic_view.posts_between(tx, topic.id, after, before)
+        shown = await topic_view.show(tx, topic, place, found)
+    return await fragment(request, "posts.html", topic=topic, theme=theme, posts=shown)
+
+
+@routes.get(f"/t/{ID}/posts/{NUMBER}")
+async def post_of_topic(request: web.Request) -> web.Response:
+    """One post as it is now."""
+    site, who = request.app[SITE], viewer(request)
+    number = int(request.match_info["number"])
+    async with site.database.read() as tx:
+        topic, theme, place = await topic_view.find(tx, int(request.match_info["id"]), who)
+        found = await topic_view.posts_between(tx, topic.id, number - 1, number + 1)
+        if not found:
+            raise NotThere
+        shown = await topic_view.show(tx, topic, place, found)
+    return await fragment(request, "posts.html", topic=topic, theme=theme, posts=shown)
+
+
+@routes.get(f"/t/{ID}/{SLUG}")
+async def topic_page(request: web.Request) -> web.Response:
+    return await _topic(request, 1, request.match_info["slug"])
+
+
+@routes.get(f"/t/{ID}/{SLUG}/{NUMBER}")
+async def topic_at(request: web.Request) -> web.Response:
+    return await _topic(request, int(request.match_info["number"]), request.match_info["slug"])
+
+
+async def find_post(tx: Tx, id_: str) -> Post:
+    post = await posts.one(tx, int(id_))
+    if post is None:
+        raise NotThere
+    return post
+
+
+@routes.get(f"/p/{ID}")
+async def post_place(request: web.Request) -> web.Response:
+    """A post's own address leads to its place in the topic; a deleted one says so."""
+    async with request.app[SITE].database.read() as tx:
+        post = await find_post(tx, request.match_info["id"])
+    if post.deleted_at is not None:
+        return await page(request, "gone.html", status=410, post=post, topic=post.topic, here="themes")
+    raise web.HTTPFound(topic_path(post.topic, post.number))
+
+
+@dataclass(frozen=True)
+class Version:
+    """A text as it was, and what its writer changed: (kind, words) with kind same, added or removed."""
+
+    title: list[tuple[str, str]]
+    lines: list[list[tuple[str, str]]]
+    at: object
+    is_first: bool
+
+
+def differences(old: str, new: str) -> list[tuple[str, str]]:
+    """What changed between two texts, word by word; line breaks count as words."""
+    before, after = (re.findall(r"\n|[^\s]+\s*?(?=\s|$)", t)[:4000] for t in (old, new))
+    result: list[tuple[str, str]] = []
+    for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after).get_opcodes():
+        if kind == "equal":
+            result.append(("same", " ".join(after[j1:j2])))
+            continue
+        if i2 > i1:
+            result.append(("removed", " ".join(before[i1:i2])))
+        if j2 > j1:
+            result.append(("added", " ".join(after[j1:j2])))
+    return result
+
+
+def _in_lines(parts: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    lines: list[list[tuple[str, str]]] = [[]]
+    for kind, words in parts:
+        for number, piece in enumerate(words.split("\n")):
+            if number:
+                lines.append([])
+            if piece.strip():
+                lines[-1].append((kind, piece.strip()))
+    return [line for line in lines if line]
+
+
+@routes.get(f"/p/{ID}/history")
+async def history(request: web.Request) -> web.Response:
+    async with request.app[SITE].database.read() as tx:
+        post = await find_post(tx, request.match_info["id"])
+        if post.deleted_at is not None:
+            raise NotThere
+        revisions = (await posts.history(tx, post))[:20]
+    title = post.topic.title if post.number == 1 else ""
+    texts = [(title, text.plain(post.html), post.edited_at or post.created_at)]
+    texts += [(each.title, text.plain(each.html), each.written_at) for each in revisions]
+    versions = []
+    for index, (title, words, at) in enumerate(texts):
+        is_first = index + 1 == len(texts)
+        old_title, old_words = (title, words) if is_first else texts[index + 1][:2]
+        lines = _in_lines(differences(old_words, words))
+        versions.append(Version(differences(old_title, title), lines, at, is_first))
+    return await page(
+        request, "history.html", post=post, topic=post.topic, versions=versions, here="themes"
+    )
+
+
+# --- people
+
+
+def _parts_of(handle: str) -> tuple[str, str]:
+    name, _, host = handle.removeprefix("@").partition("@")
+    return name, host
+
+
+@routes.get("/u/{handle}")
+async def profile(request: web.Request) -> web.Response:
+    site, who = request.app[SITE], viewer(request)
+    name, host = _parts_of(request.match_info["handle"])
+    async with site.database.read() as tx:
+        actor = await members.find(tx, name, host)
+        if actor is None or actor.kind == "application" or actor.state == "gone":
+            raise NotThere
+        is_shown = actor.state == "active"
+        written = await posts.by_author(tx, actor.id) if is_shown else []
+        count = await posts.count_by_author(tx, actor.id) if is_shown else 0
+    if actor.kind == "group" and not actor.host:
+        raise web.HTTPFound(f"/g/{actor.handle}")
+    return await page(
+        request,
+        "profile.html",
+        person=actor,
+        written=written,
+        count=count,
+        is_shown=is_shown,
+        is_you=who.actor is not None and who.actor.id == actor.id,
+        here="you" if who.actor is not None and who.actor.id == actor.id else "",
+        alternate="" if actor.host else actor.uri,
+        canonical=(actor.url or actor.uri),
+    )
+
+
+@dataclass
+class Group:
+    """Notifications about one topic together, or one that stands alone."""
+
+    topic: Topic | None
+    kind: str
+    actors: list[Actor]
+    first: Notification
+    count: int = 1
+    is_unread: bool = False
+
+
+def grouped(found: list[Notification]) -> list[Group]:
+    """Notifications by topic and kind in the order given; each leads to its first unread post."""
+    groups_: dict[tuple[str, int, bool], Group] = {}
+    for each in found:
+        topic = each.post.topic if each.post is not None else None
+        key = (each.kind, topic.id if topic else -each.id, each.read_at is None)
+        group = groups_.get(key)
+        if group is None:
+            actors = [each.actor] if each.actor else []
+            groups_[key] = Group(topic, each.kind, actors, each, is_unread=each.read_at is None)
+            continue
+        group.count += 1
+        if each.actor and all(each.actor.id != actor.id for actor in group.actors):
+            group.actors.append(each.actor)
+        if each.post and group.first.post and each.post.number < group.first.post.number:
+            group.first = each
+    return list(groups_.values())
+
+
+@routes.get("/notifications")
+async def notifications_page(request: web.Request) -> web.Response:
+    account, _ = require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        found = await notifications.latest(tx, account.actor_id)
+    return await page(request, "notifications.html", groups=grouped(found), here="notifications")
+
+
+# --- the way home
+
+
+async def _door(site: Site, server: str, uri: str) -> tuple[str, str]:
+    """(address, '') at which a server lets its member follow or answer ``uri``, or ('', key of what is wrong)."""
+    server = server.strip().lower().removeprefix("https://").rstrip("/")
+    handle = webfinger.parse_handle(server) if "@" in server else None
+    is_name = handle is None and server and not re.search(r"[/?#@\s]", server)
+    host = handle[1] if handle else host_of(f"https://{server}") if is_name else None
+    if host is None:
+        return "", "server-form"
+    if host == site.settings.host:
+        return "", "server-is-here"
+    try:
+        site.client.check_url(site.client.root_of(host) + "/")
+        if handle is None:
+            return f"{site.client.root_of(host)}/authorize_interaction?uri={quote(uri, safe='')}", ""
+        template = await webfinger.subscribe_template(site.client, *handle)
+    except Forbidden:
+        return "", "server-form"
+    except FetchError:
+        return "", "server-did-not-answer"
+    if template is None:
+        return "", "server-has-no-door"
+    return template.replace("{uri}", quote(uri, safe="")), ""
+
+
+@routes.get("/away")
+async def away(request: web.Request) -> web.Response:
+    """Send visitors to their own server with the address of what they want to follow or answer there."""
+    site = request.app[SITE]
+    uri, server = request.query.get("uri", ""), request.query.get("server", "")[:300]
+    if not text.safe_url(uri) or len(uri) > 2000:
+        return await page(request, "away.html", status=400, uri="", server=server, wrong="uri-form")
+    wrong = ""
+    if server:
+        address = ""
+        if "@" in server.strip().lstrip("@"):
+            # A handle makes us ask another server: nobody may have us do that without end.
+            limit = Limit(f"away:{client_address(request)}", 20, 10)
+            async with site.database.write() as tx:
+                wrong = "too-many-tries" if await seconds_to_wait(tx, limit) else ""
+                await count_try(tx, limit)
+        if not wrong:
+            address, wrong = await _door(site, server, uri)
+        if address:
+            raise web.HTTPSeeOther(address)
+    return await page(request, "away.html", status=422 if wrong else 200, uri=uri, server=server, wrong=wrong)

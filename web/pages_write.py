@@ -1,0 +1,350 @@
+"""What people write and decide: topics, replies, edits, likes, memberships, drafts, and what moderators do.
+
+Each handler is one write transaction around one function of the community. What was typed always comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from community import drafts, groups, notifications, posts, reactions, text, topics
+from community.members import Invalid
+from community.models import Account, Actor, Post, Topic
+from community.policy import Refused, refusal, require, see, standing
+from federation.dereference import resolve_mentions
+from federation.site import Site
+from web import topic_view
+from web.auth import Form, field, read_form, require_viewer, viewer
+from web.pages_read import ID, find_post, find_theme
+from web.render import fragment, page, topic_path
+from web.site_key import SITE
+from web.topic_view import Composer
+
+routes = web.RouteTableDef()
+
+ACTIONS = ("pin", "unpin", "close", "open", "move", "title")
+
+
+async def _asked(request: web.Request) -> tuple[Site, Account, Actor, Form]:
+    account, actor = require_viewer(request)
+    return request.app[SITE], account, actor, await read_form(request)
+
+
+def _language(form: Form, account: Account) -> str:
+    """The language a post is marked with: what was chosen, if it is one."""
+    from web.render import POST_LANGUAGES
+
+    chosen = field(form, "language")
+    return chosen if chosen in POST_LANGUAGES else account.language
+
+
+def _is_script(request: web.Request) -> bool:
+    """True for a request of our own script, which wants a piece of a page instead of a redirect to one."""
+    return request.headers.get("X-Requested-With") == "fetch"
+
+
+def _id(form: Form, name: str) -> int:
+    raw = field(form, name)
+    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 15 else 0
+
+
+# --- new topics and replies
+
+
+async def _new_topic_page(
+    request: web.Request, composer: Composer, *, status: int = 200, wrong: dict[str, str] | None = None
+) -> web.Response:
+    site, who = request.app[SITE], viewer(request)
+    async with site.database.read() as tx:
+        theme = await find_theme(tx, request.match_info["slug"])
+        place = await standing(tx, who.actor, theme.actor_id)
+        reached = await groups.count_follower_hosts(tx, theme.actor_id)
+    return await page(
+        request,
+        "new_topic.html",
+        status=status,
+        theme=theme,
+        group=theme.actor,
+        composer=composer,
+        wrong=wrong or {},
+        open_refusal=refusal("open-topic", place, theme.actor),
+        hosts_reached=reached,
+        here="themes",
+    )
+
+
+@routes.get("/g/{slug}/new")
+async def new_topic(request: web.Request) -> web.Response:
+    account, _ = require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        theme = await find_theme(tx, request.match_info["slug"])
+        draft = await drafts.find(tx, account.actor_id, f"theme:{theme.slug}")
+    composer = Composer(language=account.language)
+    if draft is not None:
+        composer = replace(composer, source=draft.source, title=draft.title, is_restored=True)
+    return await _new_topic_page(request, composer)
+
+
+@routes.post("/g/{slug}/new")
+async def open_topic(request: web.Request) -> web.Response:
+    site, account, actor, form = await _asked(request)
+    title, source, language = field(form, "title"), field(form, "text"), _language(form, account)
+    try:
+        title = topics.check_title(title)
+        await resolve_mentions(site, source)
+        async with site.database.write() as tx:
+            theme = await find_theme(tx, request.match_info["slug"])
+            written = await posts.compose(tx, source, title=title, language=language)
+            author = await tx.get_one(Actor, actor.id)
+            post = await topics.open(tx, author, theme.actor, written)
+            await drafts.drop(tx, account.actor_id, f"theme:{theme.slug}")
+            await notifications.remember_reading(tx, account.actor_id, post.topic_id, post.number)
+    except (Invalid, Refused) as error:
+        wrong = _complaints(error)
+        if "title" in wrong and not source.strip():
+            wrong["text"] = "text-missing"
+        composer = Composer(source=source, title=title, language=language)
+        return await _new_topic_page(request, composer, status=422, wrong=wrong)
+    raise web.HTTPSeeOther(topic_path(post.topic))
+
+
+def _complaints(error: Invalid | Refused) -> dict[str, str]:
+    return dict(error.fields) if isinstance(error, Invalid) else {"text": error.reason}
+
+
+@routes.post(f"/t/{ID}/reply")
+async def reply(request: web.Request) -> web.Response:
+    site, account, actor, form = await _asked(request)
+    topic_id, source, language = int(request.match_info["id"]), field(form, "text"), _language(form, account)
+    reply_to = _id(form, "reply_to")
+    try:
+        await resolve_mentions(site, source)
+        async with site.database.write() as tx:
+            topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
+            author = await tx.get_one(Actor, actor.id)
+            parent = await topic_view.answered(tx, topic, reply_to)
+            written = await posts.compose(tx, source, language=language)
+            post = await posts.reply(tx, author, topic, written, reply_to=parent)
+            await drafts.drop(tx, account.actor_id, f"topic:{topic.id}")
+            await notifications.remember_reading(tx, account.actor_id, topic.id, post.number)
+    except (Invalid, Refused) as error:
+        async with site.database.read() as tx:
+            topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
+            parent = await topic_view.answered(tx, topic, reply_to)
+            composer = Composer(source=source, language=language, reply_to=parent, wrong=_complaints(error))
+            context = await topic_view.frame(
+                tx, site, viewer(request), topic_id, topic.last_number, composer, reply_to
+            )
+        return await page(request, "topic.html", status=422, asked_for=0, **context)
+    raise web.HTTPSeeOther(topic_path(topic, post.number))
+
+
+# --- one post
+
+
+async def _edit_page(
+    request: web.Request, post: Post, *, title: str, source: str, wrong: dict[str, str], status: int
+) -> web.Response:
+    return await page(
+        request,
+        "edit.html",
+        status=status,
+        post=post,
+        topic=post.topic,
+        title=title,
+        source=source,
+        wrong=wrong,
+        here="themes",
+    )
+
+
+@routes.get(f"/p/{ID}/edit")
+async def edit_form(request: web.Request) -> web.Response:
+    _, actor = require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        post = await find_post(tx, request.match_info["id"])
+        require("edit", await standing(tx, actor, post.topic.group_id), post)
+    return await _edit_page(request, post, title=post.topic.title, source=post.source, wrong={}, status=200)
+
+
+@routes.post(f"/p/{ID}/edit")
+async def edit(request: web.Request) -> web.Response:
+    site, _account, actor, form = await _asked(request)
+    source, title = field(form, "text"), field(form, "title")
+    async with site.database.read() as tx:
+        shown = await find_post(tx, request.match_info["id"])
+        require("edit", await standing(tx, actor, shown.topic.group_id), shown)
+    is_opener = shown.number == 1
+    try:
+        if is_opener:
+            title = topics.check_title(title or shown.topic.title)
+        await resolve_mentions(site, source)
+        async with site.database.write() as tx:
+            post = await find_post(tx, request.match_info["id"])
+            author = await tx.get_one(Actor, actor.id)
+            written = await posts.compose(tx, source, title=title if is_opener else "", language=post.language)
+            await posts.edit(tx, author, post, replace(written, warning=post.warning))
+    except Invalid as error:
+        return await _edit_page(request, shown, title=title, source=source, wrong=dict(error.fields), status=422)
+    except Refused as error:
+        return await _edit_page(request, shown, title=title, source=source, wrong={"text": error.reason}, status=422)
+    raise web.HTTPSeeOther(topic_path(post.topic, post.number))
+
+
+async def _delete_page(request: web.Request, post: Post, actor: Actor, wrong: dict[str, str]) -> web.Response:
+    is_own = post.author_id == actor.id
+    status = 422 if wrong else 200
+    return await page(
+        request, "delete.html", status=status, post=post, topic=post.topic, is_own=is_own, wrong=wrong, here="themes"
+    )
+
+
+@routes.get(f"/p/{ID}/delete")
+async def delete_form(request: web.Request) -> web.Response:
+    _, actor = require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        post = await find_post(tx, request.match_info["id"])
+        require("delete", await standing(tx, actor, post.topic.group_id), post)
+    return await _delete_page(request, post, actor, {})
+
+
+@routes.post(f"/p/{ID}/delete")
+async def delete(request: web.Request) -> web.Response:
+    site, _account, actor, form = await _asked(request)
+    reason = text.cut(" ".join(field(form, "reason").split()), 300)
+    async with site.database.write() as tx:
+        post = await find_post(tx, request.match_info["id"])
+        topic = post.topic
+        by = await tx.get_one(Actor, actor.id)
+        require("delete", await standing(tx, by, topic.group_id), post)
+        is_own = post.author_id == actor.id
+        if is_own or reason:
+            await posts.erase(tx, by, post, reason="" if is_own else reason)
+    if not is_own and not reason:
+        return await _delete_page(request, post, actor, {"reason": "reason-missing"})
+    if topic.deleted_at is not None:
+        raise web.HTTPSeeOther(f"/g/{topic.group.handle}")
+    raise web.HTTPSeeOther(topic_path(topic, post.number))
+
+
+@routes.post(f"/p/{ID}/like")
+async def like(request: web.Request) -> web.Response:
+    site, _account, actor, form = await _asked(request)
+    async with site.database.write() as tx:
+        post = await find_post(tx, request.match_info["id"])
+        by = await tx.get_one(Actor, actor.id)
+        if field(form, "liked") == "0":
+            await reactions.unlike(tx, by, post)
+        else:
+            await reactions.like(tx, by, post)
+        if _is_script(request):
+            topic, theme, place = await topic_view.find(tx, post.topic_id, viewer(request))
+            shown = await topic_view.show(tx, topic, place, [await find_post(tx, request.match_info["id"])])
+    if _is_script(request):
+        return await fragment(request, "posts.html", topic=topic, theme=theme, posts=shown)
+    raise web.HTTPSeeOther(topic_path(post.topic, post.number))
+
+
+# --- while writing
+
+
+@routes.post("/preview")
+async def preview(request: web.Request) -> web.Response:
+    """What a text will look like, from the same code that stores it."""
+    site, _account, _actor, form = await _asked(request)
+    try:
+        async with site.database.read() as tx:
+            html = (await posts.compose(tx, field(form, "text"))).html
+        return await fragment(request, "preview.html", html=html, wrong="")
+    except Invalid as error:
+        return await fragment(request, "preview.html", html="", wrong=error.fields["text"])
+
+
+@routes.post("/drafts")
+async def save_draft(request: web.Request) -> web.Response:
+    site, account, _actor, form = await _asked(request)
+    place = field(form, "place")
+    if not place.startswith(("theme:", "topic:")):
+        raise web.HTTPBadRequest(text="A draft is of theme:SLUG or topic:ID.")
+    async with site.database.write() as tx:
+        await drafts.save(tx, account.actor_id, place, title=field(form, "title"), source=field(form, "text"))
+    return web.Response(status=204)
+
+
+@routes.post(f"/t/{ID}/seen")
+async def seen(request: web.Request) -> web.Response:
+    """A script says how far its reader has read since the page was opened."""
+    site, account, _actor, form = await _asked(request)
+    async with site.database.write() as tx:
+        topic, _, _ = await topic_view.find(tx, int(request.match_info["id"]), viewer(request))
+        number = min(_id(form, "number"), topic.last_number)
+        await notifications.remember_reading(tx, account.actor_id, topic.id, number)
+        await notifications.mark_read(tx, account.actor_id, topic_id=topic.id)
+    return web.Response(status=204)
+
+
+@routes.post("/notifications")
+async def mark_all_read(request: web.Request) -> web.Response:
+    site, account, _actor, _form = await _asked(request)
+    async with site.database.write() as tx:
+        await notifications.mark_read(tx, account.actor_id)
+    raise web.HTTPSeeOther("/notifications")
+
+
+# --- places
+
+
+@routes.post("/g/{slug}/membership")
+async def membership(request: web.Request) -> web.Response:
+    site, _account, actor, form = await _asked(request)
+    async with site.database.write() as tx:
+        theme = await find_theme(tx, request.match_info["slug"])
+        by = await tx.get_one(Actor, actor.id)
+        if field(form, "action") == "leave":
+            await groups.leave(tx, by, theme.actor)
+        else:
+            await groups.follow(tx, by, theme.actor)
+    raise web.HTTPSeeOther(f"/g/{theme.slug}")
+
+
+@routes.post(f"/t/{ID}/{{action:{'|'.join(ACTIONS)}}}")
+async def moderate(request: web.Request) -> web.Response:
+    """Pin, close, move or retitle a topic."""
+    site, _account, actor, form = await _asked(request)
+    action, reason = request.match_info["action"], text.cut(" ".join(field(form, "reason").split()), 300)
+    wrong: dict[str, str] = {}
+    async with site.database.write() as tx:
+        by = await tx.get_one(Actor, actor.id)
+        topic: Topic = await see(
+            tx, await standing(tx, by, None), Topic, int(request.match_info["id"])
+        )
+        try:
+            if action in ("pin", "unpin"):
+                await topics.pin(tx, by, topic, is_on=action == "pin", reason=reason)
+            elif action in ("close", "open"):
+                await topics.close(tx, by, topic, is_on=action == "close", reason=reason)
+            elif action == "title":
+                await topics.retitle(tx, by, topic, field(form, "title"))
+            else:
+                theme = await groups.find_theme(tx, field(form, "theme"))
+                if theme is None:
+                    raise Invalid(theme="theme-unknown")
+                await topics.move(tx, by, topic, theme, reason=reason)
+        except Invalid as error:
+            wrong = dict(error.fields)
+    if wrong:
+        async with site.database.read() as tx:
+            context = await topic_view.frame(tx, site, viewer(request), topic.id, 1, None, None)
+        return await page(
+            request, "topic.html", status=422, asked_for=0, tools_wrong=wrong, typed=form, **context
+        )
+    if _is_page_of(request, topic):
+        raise web.HTTPSeeOther(urlsplit(request.headers["Referer"]).path)
+    raise web.HTTPSeeOther(topic_path(topic))
+
+
+def _is_page_of(request: web.Request, topic: Topic) -> bool:
+    return urlsplit(request.headers.get("Referer", "")).path.startswith(topic_path(topic) + "/")

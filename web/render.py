@@ -1,0 +1,256 @@
+"""From data to pages: templates, the languages they speak, and the small filters that they use."""
+
+from __future__ import annotations
+
+import gettext
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from community import members, text
+from community.db import utcnow
+from community.models import Actor, Topic
+from web import assets, auth
+from web.colours import TONES
+from web.sentences import N_, sentence_of
+from web.site_key import SITE
+
+
+_FOLDER = Path(__file__).parent
+
+# Languages that a post can be marked with, by their own names.
+POST_LANGUAGES = (
+    "ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "gl", "he", "hi", "hr", "hu",
+    "id", "it", "ja", "ko", "lt", "lv", "ms", "nl", "nb", "pl", "pt", "ro", "ru", "sk", "sl", "sr", "sv", "sw", "ta",
+    "th", "tr", "uk", "vi", "zh",
+)  # fmt: skip
+
+PROFESSIONS = {
+    "urban planner": N_("urban planner"),
+    "architect": N_("architect"),
+    "consultant": N_("consultant"),
+    "utility": N_("utility"),
+    "transport planner": N_("transport planner"),
+    "data specialist": N_("data specialist"),
+    "researcher": N_("researcher"),
+    "investor": N_("investor"),
+    "start-up founder": N_("start-up founder"),
+    "city official": N_("city official"),
+    "citizen": N_("citizen"),
+}
+
+
+@lru_cache(maxsize=1)
+def language_choices() -> list[tuple[str, str]]:
+    """(code, own name) of every language that a post can be in."""
+    return sorted(
+        ((code, str(Locale.parse(code).get_display_name(code)).capitalize()) for code in POST_LANGUAGES),
+        key=lambda choice: choice[1].casefold(),
+    )
+
+
+def language_name(code: str) -> str:
+    """The own name of a language, or its code where nobody knows it."""
+    return dict(language_choices()).get(code.split("-")[0], code)
+
+
+def called(actor: Actor) -> str:
+    """The name by which somebody is shown."""
+    return actor.name.strip() or actor.handle
+
+
+def initials(actor: Actor) -> str:
+    words = [word for word in called(actor).split() if word[0].isalnum()]
+    letters = [words[0][0], words[-1][0]] if len(words) > 1 else [called(actor)[0]]
+    return "".join(letters).upper()
+
+
+def tone(actor: Actor) -> str:
+    """The class of somebody's own colour: the same everywhere and always."""
+    return f"tone-{hashlib.sha256(actor.uri.encode()).digest()[0] % len(TONES)}"
+
+
+# Words that mean something else at the place of a topic's readable name.
+_TAKEN = frozenset({"posts", "live", "context"})
+
+
+def topic_path(topic: Topic, number: int | None = None) -> str:
+    """The page of a topic, or the place of one of its posts."""
+    slug = text.slug_of(topic.title)
+    path = f"/t/{topic.id}/{slug}-" if slug in _TAKEN else f"/t/{topic.id}/{slug}"
+    return path if number is None else f"{path}/{number}#post-{number}"
+
+
+def handle(actor: Actor, here: str) -> str:
+    """The whole handle: '@name@host'."""
+    return f"@{actor.handle}@{actor.host or here}"
+
+
+def actor_path(actor: Actor) -> str:
+    """The page here of a person or a theme, wherever they live."""
+    if actor.kind == "group" and not actor.host:
+        return f"/g/{actor.handle}"
+    return "/u/" + quote(f"{actor.handle}@{actor.host}" if actor.host else actor.handle, safe="@:")
+
+
+class _Words:
+    """What depends on the language: sentences, dates and numbers as filters."""
+
+    def __init__(self, language: str, translations: gettext.NullTranslations) -> None:
+        self.locale = Locale.parse(language)
+        self.gettext = translations.gettext
+        self.ngettext = translations.ngettext
+
+    def sentence(self, key: str) -> str:
+        return self.gettext(sentence_of(key))
+
+    def profession(self, key: str) -> str:
+        return self.gettext(PROFESSIONS.get(key, key))
+
+    def number(self, value: int) -> str:
+        return format_decimal(value, locale=self.locale)
+
+    def _time(self, moment: datetime, words: str, form: str) -> Markup:
+        moment = moment.astimezone(UTC)
+        full = format_datetime(moment, "d MMMM y, HH:mm", locale=self.locale) + " UTC"
+        return Markup('<time datetime="{}" title="{}" data-form="{}">{}</time>').format(
+            moment.strftime("%Y-%m-%dT%H:%M:%SZ"), full, form, words
+        )
+
+    def ago(self, moment: datetime | None) -> Markup:
+        """How long ago, short: '12 min'. A date once it is more than a week."""
+        if moment is None:
+            return Markup("")
+        seconds = (utcnow() - moment).total_seconds()
+        if seconds < 60:
+            words = self.gettext("now")
+        elif seconds < 3600:
+            words = self.gettext("%d min") % (seconds // 60)
+        elif seconds < 86400:
+            words = self.gettext("%d h") % (seconds // 3600)
+        elif seconds < 7 * 86400:
+            words = self.gettext("%d d") % (seconds // 86400)
+        else:
+            return self.day(moment)
+        return self._time(moment, words, "ago")
+
+    def day(self, moment: datetime) -> Markup:
+        """A short date: '3 Dec', with the year where it is another."""
+        pattern = "d MMM" if moment.year == utcnow().year else "d MMM y"
+        return self._time(moment, format_date(moment, pattern, locale=self.locale), "day")
+
+    def date(self, moment: datetime) -> Markup:
+        """A date in words: '3 December 2026'."""
+        return self._time(moment, format_date(moment, "d MMMM y", locale=self.locale), "date")
+
+    def moment(self, moment: datetime) -> Markup:
+        """Date and time: '3 December 2026, 14:05 UTC'; script turns it into the reader's own zone."""
+        words = format_datetime(moment.astimezone(UTC), "d MMMM y, HH:mm", locale=self.locale)
+        return self._time(moment, f"{words} UTC", "moment")
+
+
+@lru_cache(maxsize=8)
+def environment(language: str) -> Environment:
+    """The templates in one language. Undefined names are errors, so that a typing mistake fails in a test."""
+    translations = gettext.translation("folkmoot", _FOLDER / "locale", [language], fallback=True)
+    words = _Words(language, translations)
+    env = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        extensions=["jinja2.ext.i18n"],
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    env.filters |= {
+        "sentence": words.sentence,
+        "profession": words.profession,
+        "number": words.number,
+        "ago": words.ago,
+        "day": words.day,
+        "date": words.date,
+        "moment": words.moment,
+        "called": called,
+        "initials": initials,
+        "tone": tone,
+        "handle": handle,
+        "path": topic_path,
+        "actor_path": actor_path,
+        "excerpt": text.excerpt,
+        "safe_url": text.safe_url,
+        "language_name": language_name,
+    }
+    env.globals |= {"asset": assets.address, "language_choices": language_choices}
+    return env
+
+
+def _known(language: str) -> str:
+    return language if language in members.LANGUAGES else "en"
+
+
+async def _context(request: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
+    site = request.app[SITE]
+    viewer = auth.viewer(request)
+    language = _known(viewer.language or site.settings.language)
+
+    def csrf() -> Markup:
+        return Markup('<input type="hidden" name="csrf" value="{}">').format(auth.csrf_token(request))
+
+    return {
+        "viewer": viewer,
+        "settings": site.settings,
+        "language": language,
+        "direction": Locale.parse(language).text_direction.replace("-", ""),
+        "csrf": csrf,
+        "csrf_token": lambda: auth.csrf_token(request),
+        "themes_css": await assets.themes_address(site),
+        "here": "",
+        **given,
+    }
+
+
+async def page(
+    request: web.Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    alternate: str = "",
+    **context: Any,
+) -> web.Response:
+    """A whole page. ``alternate`` is the address of the same thing as ActivityPub."""
+    given = await _context(request, context)
+    html = environment(given["language"]).get_template(template).render(given)
+    response = web.Response(text=html, content_type="text/html", status=status)
+    response.headers["Vary"] = "Accept"
+    if alternate:
+        response.headers["Link"] = f'<{escape(alternate)}>; rel="alternate"; type="application/activity+json"'
+    response.headers.update(headers or {})
+    return response
+
+
+async def fragment(request: web.Request, template: str, **context: Any) -> web.Response:
+    """A piece of a page for a script, rendered for this viewer and kept by nobody."""
+    response = await page(request, template, **context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def set_up(app: web.Application) -> None:
+    """Serve what every page needs, and read every template once: a mistake in one shows at the start."""
+    app.add_routes(assets.routes)
+    env = environment(_known(app[SITE].settings.language))
+    for name in env.list_templates():
+        env.get_template(name)

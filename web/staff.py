@@ -1,0 +1,228 @@
+"""What staff decides, the public log of it, and the pages that say what this place is."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from sqlalchemy import select
+
+from community import groups, keys, members, policy
+from community.db import Tx
+from community.models import Account, Actor, LogEntry, Theme
+from community.policy import NotThere
+from web import auth, render
+from web.auth import Form, field
+from web.sentences import N_
+from web.site_key import SITE
+
+routes = web.RouteTableDef()
+
+_LOG_PAGE = 50
+# What the public log says; the names of who and what are put around it by its template.
+ACTIONS = {
+    "add-theme": N_("opened the theme"),
+    "edit-theme": N_("changed the theme"),
+    "pin-topic": N_("pinned a topic"),
+    "unpin-topic": N_("unpinned a topic"),
+    "close-topic": N_("closed a topic"),
+    "open-topic": N_("opened a topic again"),
+    "move-topic": N_("moved a topic"),
+    "title-topic": N_("gave a topic a new title"),
+    "remove-post": N_("removed a post"),
+    "approve-sign-up": N_("welcomed a new member"),
+    "decline-sign-up": N_("declined a sign-up"),
+}
+
+
+async def _require(request: web.Request, action: str) -> None:
+    """Ask the policy before a staff page is shown; what the page then does asks again."""
+    _, actor = auth.require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        policy.require(action, await policy.standing(tx, actor))
+
+
+@routes.get("/staff")
+async def staff_page(request: web.Request) -> web.Response:
+    await _require(request, "moderate")
+    async with request.app[SITE].database.read() as tx:
+        waiting = len(await members.pending(tx))
+    return await render.page(request, "staff/index.html", waiting=waiting)
+
+
+# --- themes
+
+
+@routes.get("/staff/themes")
+async def themes_page(request: web.Request) -> web.Response:
+    await _require(request, "administer")
+    async with request.app[SITE].database.read() as tx:
+        themes = await groups.themes(tx)
+    return await render.page(request, "staff/themes.html", themes=themes)
+
+
+async def _theme_form(
+    request: web.Request, form: Form, wrong: dict[str, str] | None = None, theme: Theme | None = None
+) -> web.Response:
+    wrong = wrong or {}
+    first = next(iter(wrong), "")
+    return await render.page(
+        request,
+        "staff/theme.html",
+        status=422 if wrong else 200,
+        form=form,
+        wrong=wrong,
+        focus=lambda name: {"autofocus": "autofocus"} if name == first else {},
+        theme=theme,
+    )
+
+
+@routes.get("/staff/themes/new")
+async def new_theme_page(request: web.Request) -> web.Response:
+    await _require(request, "administer")
+    async with request.app[SITE].database.read() as tx:
+        count = len(await groups.themes(tx))
+    return await _theme_form(request, {"colour": groups.COLOURS[count % len(groups.COLOURS)], "object_type": "Note"})
+
+
+@routes.post("/staff/themes/new")
+async def new_theme(request: web.Request) -> web.Response:
+    await _require(request, "administer")
+    _, actor = auth.require_viewer(request)
+    site = request.app[SITE]
+    form = await auth.read_form(request)
+    key_pair = await keys.make(site.settings.secret())
+    try:
+        async with site.database.write() as tx:
+            theme = await groups.add_theme(
+                tx,
+                actor,
+                field(form, "slug").removeprefix("@"),
+                key_pair,
+                name=field(form, "name"),
+                about=field(form, "about"),
+                colour=field(form, "colour"),
+                rules=field(form, "rules"),
+                object_type=field(form, "object_type"),
+            )
+    except members.Invalid as error:
+        return await _theme_form(request, form, error.fields)
+    raise web.HTTPSeeOther(f"/g/{theme.slug}")
+
+
+async def _theme(tx: Tx, request: web.Request) -> Theme:
+    theme = await groups.find_theme(tx, request.match_info["slug"])
+    if theme is None:
+        raise NotThere
+    return theme
+
+
+@routes.get("/staff/themes/{slug}")
+async def theme_page(request: web.Request) -> web.Response:
+    await _require(request, "administer")
+    async with request.app[SITE].database.read() as tx:
+        theme = await _theme(tx, request)
+    form = {
+        "name": theme.actor.name,
+        "about": theme.actor.summary_source,
+        "colour": theme.colour,
+        "rules": theme.rules_source,
+        "object_type": theme.object_type,
+    }
+    return await _theme_form(request, form, theme=theme)
+
+
+@routes.post("/staff/themes/{slug}")
+async def change_theme(request: web.Request) -> web.Response:
+    """``move`` (up or down) changes the place in the order; anything else is the form."""
+    await _require(request, "administer")
+    _, actor = auth.require_viewer(request)
+    form = await auth.read_form(request)
+    step = {"up": -1, "down": 1}.get(field(form, "move"))
+    try:
+        async with request.app[SITE].database.write() as tx:
+            theme = await _theme(tx, request)
+            if step is not None:
+                await groups.move_theme(tx, actor, theme, step)
+            else:
+                await groups.edit_theme(
+                    tx,
+                    actor,
+                    theme,
+                    name=field(form, "name"),
+                    about=field(form, "about"),
+                    colour=field(form, "colour"),
+                    rules=field(form, "rules"),
+                    object_type=field(form, "object_type"),
+                )
+    except members.Invalid as error:
+        async with request.app[SITE].database.read() as tx:
+            theme = await _theme(tx, request)
+        return await _theme_form(request, form, error.fields, theme)
+    raise web.HTTPSeeOther("/staff/themes" if step is not None else f"/g/{theme.slug}")
+
+
+# --- people who want to join
+
+
+@routes.get("/staff/sign-ups")
+async def sign_ups_page(request: web.Request) -> web.Response:
+    await _require(request, "moderate")
+    async with request.app[SITE].database.read() as tx:
+        waiting = await members.pending(tx)
+    return await render.page(request, "staff/sign_ups.html", waiting=waiting)
+
+
+@routes.post("/staff/sign-ups")
+async def decide_sign_up(request: web.Request) -> web.Response:
+    await _require(request, "moderate")
+    _, actor = auth.require_viewer(request)
+    form = await auth.read_form(request)
+    name, decision = field(form, "name"), field(form, "decision")
+    if decision not in ("approve", "decline"):
+        raise web.HTTPBadRequest(text="The decision is approve or decline.")
+    async with request.app[SITE].database.write() as tx:
+        account = (await tx.execute(select(Account).join(Actor).where(Actor.handle == name, Actor.host == ""))).scalar()
+        if account is None:
+            raise NotThere
+        await members.decide_sign_up(tx, actor, account, is_welcome=decision == "approve")
+    raise web.HTTPSeeOther("/staff/sign-ups")
+
+
+# --- for everybody
+
+
+@routes.get("/log")
+async def log_page(request: web.Request) -> web.Response:
+    before = request.query.get("before", "")
+    async with request.app[SITE].database.read() as tx:
+        entries = await groups.log_entries(
+            tx, before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None,
+            limit=_LOG_PAGE + 1,
+        )  # fmt: skip
+        named = await _named(tx, entries[:_LOG_PAGE])
+    older = entries[_LOG_PAGE - 1].id if len(entries) > _LOG_PAGE else None
+    return await render.page(
+        request, "staff/log.html", entries=entries[:_LOG_PAGE], named=named, older=older, actions=ACTIONS
+    )
+
+
+async def _named(tx: Tx, entries: list[LogEntry]) -> dict[int, Actor]:
+    """The themes and people that log entries are about, by id."""
+    wanted = {id_ for entry in entries for id_ in (entry.group_id, entry.about_id) if id_ is not None}
+    return {actor.id: actor for actor in (await tx.execute(select(Actor).where(Actor.id.in_(wanted)))).scalars()}
+
+
+@routes.get("/about")
+async def about_page(request: web.Request) -> web.Response:
+    async with request.app[SITE].database.read() as tx:
+        admins = await members.admins(tx)
+        themes = await groups.themes(tx)
+        count = await members.count_members(tx)
+        mode = await members.registration_mode(tx)
+    return await render.page(request, "staff/about.html", admins=admins, themes=themes, count=count, mode=mode)
+
+
+@routes.get("/about/privacy")
+async def privacy_page(request: web.Request) -> web.Response:
+    async with request.app[SITE].database.read() as tx:
+        admins = await members.admins(tx)
+    return await render.page(request, "staff/privacy.html", admins=admins, session_days=members.SESSION_DAYS)
