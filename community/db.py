@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ from community.models import Signal
 from community.settings import Settings
 
 T = TypeVar("T")
+log = logging.getLogger("folkmoot.database")
 _open: ContextVar[bool] = ContextVar("folkmoot_transaction_is_open", default=False)
 
 
@@ -191,10 +193,12 @@ class Database:
     async def listen(self) -> None:
         """Hear what other processes commit, until the task is cancelled."""
         self.hub.is_alone = self.is_sqlite
-        if self.is_sqlite:
-            await self._poll_signals()
-        else:
-            await self._listen_to_postgresql()
+        while True:
+            try:
+                await (self._poll_signals() if self.is_sqlite else self._listen_to_postgresql())
+            except Exception:
+                log.exception("listening to other processes broke off; trying again")
+                await asyncio.sleep(2)
 
     def _heard(self, body: str) -> None:
         try:
@@ -220,17 +224,14 @@ class Database:
                 self._heard(row.body)
 
     async def _listen_to_postgresql(self) -> None:
-        while True:
-            try:
-                async with self._reader.connect() as connection:
-                    raw = await connection.get_raw_connection()
-                    driver: Any = raw.driver_connection
-                    await driver.add_listener("folkmoot", lambda _c, _pid, _channel, body: self._heard(body))
-                    while not driver.is_closed():
-                        await asyncio.sleep(5)
-                        await driver.execute("SELECT 1")
-            except OSError:
-                await asyncio.sleep(2)
+        async with self._reader.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.add_listener("folkmoot", lambda _c, _pid, _channel, body: self._heard(body))
+            # What was signalled before we listened is not heard: assume that everything may have changed.
+            self._heard('["", true, [["anything", 0]]]')
+            while True:
+                await asyncio.sleep(5)
+                await driver.execute("SELECT 1")
 
     async def close(self) -> None:
         await self._writer.dispose()

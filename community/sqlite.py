@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,37 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util.concurrency import await_
 
 BUSY_SECONDS = 15.0
+
+
+class BufferedCursor(sqlite3.Cursor):
+    """Reads its rows to the end when SQLAlchemy hands a result over to the caller: a statement that is only half read
+    would keep its view of the database open for as long as somebody holds the result."""
+
+    _kept: deque[Any] | None = None
+
+    async def _async_soft_close(self) -> None:
+        self._kept = deque(super().fetchall())
+
+    def fetchone(self) -> Any:
+        if self._kept is None:
+            return super().fetchone()
+        return self._kept.popleft() if self._kept else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        if self._kept is None:
+            return super().fetchmany(self.arraysize if size is None else size)
+        return [self._kept.popleft() for _ in range(min(size or self.arraysize, len(self._kept)))]
+
+    def fetchall(self) -> list[Any]:
+        if self._kept is None:
+            return super().fetchall()
+        rows, self._kept = list(self._kept), deque()
+        return rows
+
+
+class BufferedConnection(sqlite3.Connection):
+    def cursor(self, factory: Any = BufferedCursor) -> Any:
+        return super().cursor(factory)
 
 
 class InlineSQLite(SQLiteDialect_pysqlite):
@@ -47,7 +79,7 @@ def engine(path: Path, begin: str, size: int) -> AsyncEngine:
         pool_size=size,
         max_overflow=0,
         pool_timeout=60,
-        connect_args={"check_same_thread": False, "cached_statements": 512},
+        connect_args={"check_same_thread": False, "cached_statements": 512, "factory": BufferedConnection},
     )
 
     @event.listens_for(made.sync_engine, "connect")

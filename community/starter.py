@@ -78,7 +78,7 @@ def _topics(name: str, host: str) -> tuple[StarterTopic, ...]:
         StarterTopic(
             "mobility",
             f"Welcome to {name}",
-            f"""\
+            """\
 This is a place where people who make cities work talk with people who live in them: urban planners, architects,
 utilities, researchers, start-ups, officials, and anyone else who wants to join.
 

@@ -11,7 +11,7 @@ import json
 import secrets
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import or_, select, update
@@ -41,7 +41,8 @@ class To:
     """Who gets an activity: followers of groups (and of people), single actors, whoever wrote in a topic.
 
     ``form`` restricts followers by their server's software: plain (microblogs and unknown), wrapped (forums and
-    unknown), lemmy, or '' for all. ``has_left`` adds those who followed once, since they hold copies.
+    unknown), lemmy, or '' for all. ``has_left`` adds those who followed once, since they hold copies. ``own_inbox``
+    leaves the shared inbox aside, for what concerns one actor alone.
     """
 
     followers_of: Sequence[int] = ()
@@ -49,6 +50,7 @@ class To:
     topic: int | None = None
     form: str = ""
     has_left: bool = False
+    own_inbox: bool = False
 
 
 def new_uri(tx: Tx) -> str:
@@ -79,16 +81,7 @@ async def send(tx: Tx, document: Document, signer: Actor, *to: To) -> None:
         {
             "uri": document["id"],
             "signer": signer.id,
-            "to": [
-                {
-                    "followers_of": list(each.followers_of),
-                    "actors": list(each.actors),
-                    "topic": each.topic,
-                    "form": each.form,
-                    "has_left": each.has_left,
-                }
-                for each in to
-            ],
+            "to": [asdict(each) for each in to],
         },
     )
 
@@ -129,7 +122,7 @@ async def inboxes(tx: Tx, to: Iterable[To]) -> dict[str, str]:
                 query.where(Actor.host != "", Actor.state == "active", Actor.inbox != "").distinct()
             )
             for inbox, shared_inbox, host in rows:
-                found[shared_inbox or inbox] = host
+                found[inbox if each.own_inbox or not shared_inbox else shared_inbox] = host
     blocked = set((await tx.execute(select(Host.name).where(Host.state == "blocked"))).scalars())
     return {inbox: host for inbox, host in found.items() if host not in blocked}
 

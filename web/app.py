@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
 
 import inbox as _inbox  # registers every handler
@@ -85,7 +86,7 @@ class AnonymousCache:
         self._generation += 1
         self._held.clear()
 
-    def _make(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def _make(self) -> Middleware:
         @web.middleware
         async def cache(request: web.Request, handler: Handler) -> web.StreamResponse:
             given = request.headers

@@ -23,25 +23,26 @@ _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOR_A_YEAR = "public, max-age=31536000, immutable"
 
 
-@lru_cache(maxsize=64)
-def _held(name: str) -> tuple[bytes, str] | None:
-    """Content and short hash of one of our files; None for anything that is not one of them."""
-    path = _FOLDER / name
-    if "/" in name or path.suffix not in _TYPES or not path.is_file():
-        return None
-    content = path.read_bytes()
-    return content, hashlib.sha256(content).hexdigest()[:10]
+@lru_cache(maxsize=1)
+def _held() -> dict[str, bytes]:
+    """Every static file by name."""
+    return {path.name: path.read_bytes() for path in sorted(_FOLDER.iterdir()) if path.suffix in _TYPES}
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    """One for all files, as a folder: modules that import each other by relative names then stay together."""
+    return hashlib.sha256(b"".join(name.encode() + content for name, content in _held().items())).hexdigest()[:10]
 
 
 def address(name: str) -> str:
-    """Where a page finds a static file: browsers keep it until its content changes."""
-    held = _held(name)
-    if held is None:
+    """Where a page finds a static file: browsers keep it until something changes."""
+    if name not in _held():
         raise LookupError(f"there is no static file {name!r}")
-    return f"/static/{name}?v={held[1]}"
+    return f"/static/{_version()}/{name}"
 
 
-def _answer(request: web.Request, content: bytes, kind: str, is_versioned: bool) -> web.Response:
+def _answer(content: bytes, kind: str, is_versioned: bool) -> web.Response:
     response = web.Response(body=content, content_type=kind, charset="utf-8")
     response.headers["Cache-Control"] = _FOR_A_YEAR if is_versioned else "public, max-age=300"
     response.enable_compression()
@@ -49,13 +50,13 @@ def _answer(request: web.Request, content: bytes, kind: str, is_versioned: bool)
 
 
 @routes.get("/static/{name}")
+@routes.get("/static/{version}/{name}")
 async def static(request: web.Request) -> web.Response:
-    held = _held(request.match_info["name"])
-    if held is None:
+    name = request.match_info["name"]
+    content = _held().get(name)
+    if content is None:
         raise web.HTTPNotFound
-    content, version = held
-    kind = _TYPES[Path(request.match_info["name"]).suffix]
-    return _answer(request, content, kind, request.query.get("v") == version)
+    return _answer(content, _TYPES[Path(name).suffix], request.match_info.get("version") == _version())
 
 
 class _Colours:
@@ -110,4 +111,4 @@ async def themes_address(site: Site) -> str:
 @routes.get("/themes.css")
 async def themes_css(request: web.Request) -> web.Response:
     colours = await _colours(request.app[SITE])
-    return _answer(request, colours.css.encode(), "text/css", request.query.get("v") == colours.version)
+    return _answer(colours.css.encode(), "text/css", request.query.get("v") == colours.version)

@@ -94,5 +94,5 @@ def pair(colour: str) -> tuple[str, str]:
     On dark paper the colour starts from a lightness that looks as calm there as the original does on white.
     """
     lightness, chroma, hue = _to_oklch(colour)
-    dark = _from_oklch(max(lightness, 0.76), min(chroma, 0.13), hue)
+    dark = _from_oklch(max(lightness, 0.77), min(chroma, 0.105), hue)
     return _readable(colour, LIGHT_PAPERS, -0.01), _readable(dark, DARK_PAPERS, 0.01)

@@ -26,7 +26,8 @@ routes = web.RouteTableDef()
 
 ID = r"{id:\d{1,15}}"
 NUMBER = r"{number:\d{1,9}}"
-SLUG = r"{slug:[^/]+}"
+# Words at this place that are no topic's readable name are other addresses.
+SLUG = r"{slug:(?!(?:live|posts|context)(?:/|$))[^/]+}"
 SORTS = ("latest", "new", "unread", "top")
 LIVELY = 5
 
@@ -225,17 +226,17 @@ class Version:
 
 
 def differences(old: str, new: str) -> list[tuple[str, str]]:
-    """What changed between two texts, word by word; line breaks count as words."""
-    before, after = (re.findall(r"\n|[^\s]+\s*?(?=\s|$)", t)[:4000] for t in (old, new))
+    """What changed between two texts, word by word; punctuation and line breaks count as words."""
+    before, after = (re.findall(r"\n|\w+|[^\w\s]|[^\S\n]+", t)[:8000] for t in (old, new))
     result: list[tuple[str, str]] = []
     for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(None, before, after).get_opcodes():
         if kind == "equal":
-            result.append(("same", " ".join(after[j1:j2])))
+            result.append(("same", "".join(after[j1:j2])))
             continue
         if i2 > i1:
-            result.append(("removed", " ".join(before[i1:i2])))
+            result.append(("removed", "".join(before[i1:i2])))
         if j2 > j1:
-            result.append(("added", " ".join(after[j1:j2])))
+            result.append(("added", "".join(after[j1:j2])))
     return result
 
 
@@ -245,9 +246,9 @@ def _in_lines(parts: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
         for number, piece in enumerate(words.split("\n")):
             if number:
                 lines.append([])
-            if piece.strip():
-                lines[-1].append((kind, piece.strip()))
-    return [line for line in lines if line]
+            if piece:
+                lines[-1].append((kind, piece))
+    return [line for line in lines if any(piece.strip() for _, piece in line)]
 
 
 @routes.get(f"/p/{ID}/history")

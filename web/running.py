@@ -19,7 +19,6 @@ from community import groups, jobs, keys, members, starter, tables, throttles
 from community.db import Tx
 from community.jobs import Worker
 from community.models import Activity, Signal, Tombstone
-
 from federation.site import Site
 from web.app import build
 

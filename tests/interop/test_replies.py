@@ -70,6 +70,7 @@ async def test_an_answer_to_a_remote_reply_goes_straight_to_its_author(
     assert alice in [tag["href"] for tag in note["tag"] if tag["type"] == "Mention"]
     assert alice in [*note["to"], *note["cc"]]
     assert (note["type"], "name" in note) == ("Note", False)
+    assert note["source"] == {"content": f"Answer *{word}*", "mediaType": "text/markdown"}
     assert note["context"] == (await folkmoot.document(topic))["context"]
     assert (await folkmoot.document(note["id"]))["inReplyTo"] == reply
 

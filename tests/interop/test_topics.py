@@ -31,7 +31,8 @@ async def test_the_opener_has_every_field_that_others_need(
     assert not {"name", "summary", "inReplyTo"} & {key for key, value in note.items() if value is not None}
     assert note["content"].startswith(f"<p><strong>A tram for {word}</strong></p>")
     assert "<em>use</em>" in note["content"]
-    assert (note["source"]["mediaType"], note["source"]["content"].strip()) == ("text/markdown", "Who would *use* it?")
+    # NodeBB and PieFed prefer the source to the content, and would take the title out of its first sentence.
+    assert "source" not in note
     assert isinstance(note["to"], list)
     assert isinstance(note["cc"], list)
     assert {PUBLIC, mobility} <= {*note["to"], *note["cc"]}
@@ -47,7 +48,7 @@ async def test_fedify_dereferences_the_announced_topic(topic: str, alices: Membe
     found = await alices.lookup("alice", record["activity"]["object"])
     assert (found["parsedAs"], found["json"]["id"]) == ("Note", topic)
     assert word in found["json"]["content"]
-    assert {"context", "replies", "audience", "published", "source"} <= found["json"].keys()
+    assert {"context", "replies", "audience", "published"} <= found["json"].keys()
 
     wrapped = await alices.expect("the topic, wrapped", announces(topic, wrapped="Create"), contains=topic)
     create = await alices.lookup("alice", wrapped["activity"]["object"]["id"])

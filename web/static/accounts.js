@@ -3,6 +3,7 @@
 for (const box of document.querySelectorAll("[data-secret]")) {
   const input = box.querySelector("input");
   const button = box.querySelector("button");
+  input.after(button);
   button.hidden = false;
   button.addEventListener("click", () => {
     const isShown = input.type === "password";

@@ -1,0 +1,47 @@
+# What can be done here: `make` or `make help` lists it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(STAMP): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(STAMP)
+
+run: $(STAMP) ## Run an instance with starter content at http://localhost:8000
+	$(BIN)/folkmoot run
+
+test: $(DEV_STAMP) ## Run all tests (some ten minutes at most)
+	$(BIN)/python -m pytest
+
+check: $(DEV_STAMP) ## Lint, format, types, import contracts, and all tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: $(DEV_STAMP) ## Measure against references in the same run
+	$(BIN)/python -m tests.bench
+
+format: $(DEV_STAMP) ## Format the code
+	$(BIN)/ruff check --fix --quiet
+	$(BIN)/ruff format --quiet
+
+clean: ## Remove what can be made again (never the data)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info tests/interop/member/node_modules

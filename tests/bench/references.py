@@ -1,0 +1,72 @@
+"""What each figure is compared with, in a process of its own: a bare aiohttp handler, a bare aiohttp client.
+
+    python -m tests.bench.references handler PORT ANSWERS     answers from a JSON file, 202 to every POST
+    python -m tests.bench.references client REQUESTS          sends what a JSON file lists, prints the seconds
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+_BY_AIOHTTP = frozenset({"content-length", "date", "connection"})
+
+
+def _handler(port: int, file: str) -> None:
+    answers: dict[str, tuple[dict[str, str], bytes]] = {
+        path: ({k: v for k, v in headers.items() if k.lower() not in _BY_AIOHTTP}, base64.b64decode(body))
+        for path, (headers, body) in json.loads(Path(file).read_text()).items()
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        held = answers.get(request.raw_path)
+        return web.Response(status=404) if held is None else web.Response(body=held[1], headers=held[0])
+
+    async def accept(request: web.Request) -> web.Response:
+        await request.read()
+        return web.json_response({"status": "accepted"}, status=202)
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", answer)
+        app.router.add_post("/{path:.*}", accept)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+async def _client(file: str) -> None:
+    requests: list[dict[str, Any]] = json.loads(Path(file).read_text())
+    connector = aiohttp.TCPConnector(limit=100, limit_per_host=8)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        async def send(request: dict[str, Any]) -> None:
+            async with session.post(request["url"], data=request["body"].encode(), headers=request["headers"]) as got:
+                await got.read()
+                assert got.status == 202
+
+        for line in sys.stdin:  # one round for each line that the bench writes
+            if not line.strip():
+                break
+            started = time.perf_counter()
+            spent = time.process_time()
+            await asyncio.gather(*map(send, requests))
+            print(json.dumps([time.perf_counter() - started, time.process_time() - spent]), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "handler":
+        _handler(int(sys.argv[2]), sys.argv[3])
+    else:
+        asyncio.run(_client(sys.argv[2]))
