@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import insert, inspect, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from community import sqlite
@@ -45,9 +46,10 @@ class Tx(AsyncSession):
     signals: list[tuple[str, int]]
     has_jobs: bool
     is_sqlite: bool
-    _absent: set[tuple[type[Any], Any]]
+    # The session itself lets go of a row that nobody else holds, and would ask for it again: these keep them.
+    _by_key: defaultdict[type[Any], dict[Any, Any]]
     _by_uri: dict[tuple[type[Any], str], Any]
-    _locked: set[tuple[type[Any], Any]]
+    _locked: dict[tuple[type[Any], Any], Any]
     _signals: list[tuple[str, Any]]
 
     def signal(self, channel: str, thing: Any = None) -> None:
@@ -56,12 +58,25 @@ class Tx(AsyncSession):
 
     async def find(self, model: type[T], key: Any) -> T | None:
         """A row by its primary key; asked for once in a transaction, also when it is not there."""
-        if (model, key) in self._absent:
-            return None
-        found = await self.get(model, key)
-        if found is None:
-            self._absent.add((model, key))
+        known = self._by_key[model]
+        if key not in known:
+            known[key] = await self.get(model, key)
+        found: T | None = known[key]
         return found
+
+    async def preload_keys(self, model: type[T], keys: Iterable[Any]) -> None:
+        """Load many rows by primary key at once, for ``find`` to find; a key of several columns is a tuple."""
+        known = self._by_key[model]
+        wanted = [key for key in dict.fromkeys(keys) if key not in known]
+        if not wanted:
+            return
+        mapper = inspect(model)
+        columns = mapper.primary_key
+        condition = tuple_(*columns).in_(wanted) if len(columns) > 1 else columns[0].in_(wanted)
+        known.update(dict.fromkeys(wanted))
+        for row in (await self.execute(select(model).where(condition))).scalars():
+            key = mapper.primary_key_from_instance(row)
+            known[tuple(key) if len(key) > 1 else key[0]] = row
 
     async def own(self, row: T) -> T:
         """This transaction's copy of a row that another one may have loaded."""
@@ -91,17 +106,20 @@ class Tx(AsyncSession):
         """Let ``by_uri`` and ``find`` see a row that this transaction has just made."""
         if hasattr(row, "uri"):
             self._by_uri[type(row), row.uri] = row
-        self._absent = {each for each in self._absent if each[0] is not type(row)}
+        known = self._by_key[type(row)]
+        for key in [key for key, held in known.items() if held is None]:
+            del known[key]
 
     async def lock(self, model: type[T], key: Any) -> T:
         """A row read anew and kept from others until this transaction ends. SQLite has one writer anyway."""
         if (model, key) in self._locked:
-            return await self.get_one(model, key)
+            held: T = self._locked[model, key]
+            return held
         if self.is_sqlite:
             row = await self.get_one(model, key)
         else:
             row = await self.get_one(model, key, with_for_update={"of": model}, populate_existing=True)
-        self._locked.add((model, key))
+        self._locked[model, key] = row
         return row
 
 
@@ -137,7 +155,7 @@ class Database:
         tx.now = self.clock()
         tx.signals = []
         tx._signals = []
-        tx._absent, tx._by_uri, tx._locked = set(), {}, set()
+        tx._by_key, tx._by_uri, tx._locked = defaultdict(dict), {}, {}
         tx.has_jobs = False
         tx.is_sqlite = self.is_sqlite
         return tx

@@ -184,15 +184,15 @@ async def leave(
 
 async def count_followers(tx: Tx, group_id: int) -> tuple[int, int]:
     """Members of a group (here, elsewhere)."""
-    rows = await tx.execute(
-        select(Actor.host == "", func.count())
-        .select_from(Membership)
-        .join(Actor, Actor.id == Membership.actor_id)
-        .where(Membership.group_id == group_id, Membership.state == "accepted")
-        .group_by(Actor.host == "")
-    )
-    found = {bool(is_here): n for is_here, n in rows}
-    return found.get(True, 0), found.get(False, 0)
+    row = (
+        await tx.execute(
+            select(func.count().filter(Actor.host == ""), func.count().filter(Actor.host != ""))
+            .select_from(Membership)
+            .join(Actor, Actor.id == Membership.actor_id)
+            .where(Membership.group_id == group_id, Membership.state == "accepted")
+        )
+    ).one()
+    return row[0], row[1]
 
 
 async def count_follower_hosts(tx: Tx, group_id: int) -> int:

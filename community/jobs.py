@@ -25,7 +25,9 @@ from community.models import Host, Job
 
 log = logging.getLogger("folkmoot.jobs")
 
-LEASE = timedelta(seconds=60)
+# A worker renews the leases of what it works on: short ones, so that what a killed process had claimed goes on soon.
+LEASE = timedelta(seconds=20)
+RENEW_SECONDS = 5.0
 PER_LANE = 8
 
 
@@ -127,6 +129,16 @@ async def add_many(tx: Tx, rows: Iterable[dict[str, Any]]) -> None:
 
 async def finish(tx: Tx, jobs: Iterable[Claimed]) -> None:
     await tx.execute(delete(Job).where(Job.id.in_([job.id for job in jobs])))
+
+
+async def renew(tx: Tx, ids: Iterable[int]) -> None:
+    """Keep jobs that are still being worked on."""
+    await tx.execute(
+        update(Job)
+        .where(Job.id.in_(list(ids)), Job.locked_until.is_not(None))
+        .values(locked_until=tx.now + LEASE)
+        .execution_options(synchronize_session=False)
+    )
 
 
 async def release_all(tx: Tx) -> None:
@@ -282,14 +294,14 @@ class Worker:
         self.site = site
         self.limit = database.settings.worker_tasks
         self._busy: Counter[str] = Counter()
-        self._in_flight = 0
+        self._in_flight: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
         self._result_came = asyncio.Event()
         self._stopping = False
 
     async def run(self) -> None:
-        settler = asyncio.create_task(self._settle_results())
+        helpers = [asyncio.create_task(self._settle_results()), asyncio.create_task(self._renew_leases())]
         try:
             while not self._stopping:
                 try:
@@ -306,15 +318,16 @@ class Worker:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            settler.cancel()
-            await asyncio.gather(settler, return_exceptions=True)
+            for task in helpers:
+                task.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
 
     def stop(self) -> None:
         self._stopping = True
         self.database.jobs_added.set()
 
     async def _claim_and_start(self) -> bool:
-        free = self.limit * 2 - self._in_flight
+        free = self.limit * 2 - len(self._in_flight)
         if free <= 0:
             await asyncio.sleep(0.005)
             return True
@@ -338,7 +351,7 @@ class Worker:
         return True
 
     def _start(self, kind: str, jobs: list[Claimed]) -> None:
-        self._in_flight += len(jobs)
+        self._in_flight.update(job.id for job in jobs)
         for job in jobs:
             if job.lane:
                 self._busy[job.lane] += 1
@@ -356,7 +369,7 @@ class Worker:
             log.exception("%s failed", kind)
             results = [Failed(job, f"{type(error).__name__}: {error}", is_final=job.attempts >= 5) for job in jobs]
         finally:
-            self._in_flight -= len(jobs)
+            self._in_flight.difference_update(job.id for job in jobs)
             for job in jobs:
                 if job.lane:
                     self._busy[job.lane] -= 1
@@ -365,6 +378,16 @@ class Worker:
         if results:
             self._results += results
             self._result_came.set()
+
+    async def _renew_leases(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if self._in_flight:
+                try:
+                    async with self.database.write() as tx:
+                        await renew(tx, self._in_flight)
+                except Exception:
+                    log.exception("leases could not be renewed; trying again")
 
     async def _settle_results(self) -> None:
         """Write results down in batches: what came while the last batch was written is the next one."""

@@ -56,7 +56,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {str: Text(), datetime: Utc(), dict[str, Any]: JSON(), list[str]: JSON()}  # noqa: RUF012
+    type_annotation_map = {str: Text(), datetime: Utc(), dict[str, Any]: JSON(none_as_null=True), list[str]: JSON()}  # noqa: RUF012
 
 
 def _id() -> Mapped[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import joinedload, selectinload
@@ -208,8 +208,10 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     )
     post.html, post.source, post.warning = written.html, written.source, written.warning
     post.language = written.language or post.language
-    # Mastodon shows an edit only when ``updated`` is later than before, down to the second that some servers keep.
-    post.edited_at = edited_at
+    if written.uri:
+        post.edited_at = edited_at
+    else:
+        mark_edited(tx, post)
     topic.title = new_title
     known = set((await tx.execute(select(Mention.actor_id).where(Mention.post_id == post.id))).scalars())
     await tx.execute(delete(Mention).where(Mention.post_id == post.id))
@@ -220,6 +222,12 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     tx.signal(f"topic:{topic.id}", post)
     await emit(tx, PostEdited(post, topic, author, written.mentioned, activity=activity))
     return True
+
+
+def mark_edited(tx: Tx, post: Post) -> None:
+    """Date a change of a post of ours. Mastodon shows it only when it is later than what it has, and documents name
+    whole seconds, so that two changes within one second are a second apart."""
+    post.edited_at = max(tx.now, (post.edited_at or post.created_at) + timedelta(seconds=1))
 
 
 async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Activity | None = None) -> None:

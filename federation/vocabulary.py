@@ -240,7 +240,12 @@ def origin_of(uri: str) -> Origin | None:
     written. None for other schemes, user names, spaces, control characters, backslashes and unreadable
     hosts or ports.
     """
-    return _origin_of(uri) if isinstance(uri, str) and len(uri) <= URI_MAX else None
+    if not isinstance(uri, str) or len(uri) > URI_MAX:
+        return None
+    # Counted in bytes as well: PostgreSQL cannot index longer ones.
+    if not uri.isascii() and len(uri.encode(errors="replace")) > URI_MAX:
+        return None
+    return _origin_of(uri)
 
 
 @lru_cache(maxsize=4096)

@@ -13,12 +13,13 @@ import json
 import logging
 import time
 from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
-from sqlalchemy import select, update
+from sqlalchemy import delete, null, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -26,14 +27,14 @@ from sqlalchemy.orm import joinedload
 
 from community import jobs
 from community.db import Tx
-from community.models import Activity, Actor, Post, Tombstone
+from community.models import Activity, Actor, Host, Membership, Post, Tombstone
 from community.policy import Refused as PolicyRefused
 from federation import signatures
 from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
 from federation.dereference import Unknown, bring_in, fetch_key_owner, hosts_of_state, need, store_actor
 from federation.signatures import BadKey, BadSignature, Claim
 from federation.site import Site
-from federation.vocabulary import Document, Malformed, host_of, id_of, read_json, same_origin, type_of
+from federation.vocabulary import Document, Malformed, host_of, id_of, origin_of, read_json, same_origin, type_of
 from inbox import registry
 
 log = logging.getLogger("folkmoot.inbox")
@@ -41,6 +42,9 @@ log = logging.getLogger("folkmoot.inbox")
 BODY_MAX = 1024 * 1024
 KEY_FETCH_SECONDS = 3.0
 KEY_REFETCH_SECONDS = 300.0
+KEY_REST_SECONDS = 20.0
+KEY_FAILURES_MAX = 30
+TYPE_MAX = 100
 ATTEMPTS_MAX = 6
 _CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
 
@@ -68,6 +72,8 @@ class Inbox:
         self.site = site
         self._keys: OrderedDict[str, KnownKey] = OrderedDict()
         self._asked_at: OrderedDict[str, float] = OrderedDict()
+        self._resting: dict[str, float] = {}
+        self._failures: dict[str, int] = defaultdict(int)
         self._fetching: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._counts: dict[str, int] = defaultdict(int)
@@ -119,7 +125,9 @@ class Inbox:
         uri, kind, actor_uri = id_of(document), type_of(document), id_of(document.get("actor"))
         if uri is None or kind is None or actor_uri is None or document.get("object") is None:
             raise Refusal(400, "activity-incomplete")
-        if len(uri) > 2000 or not same_origin(uri, actor_uri):
+        if len(kind) > TYPE_MAX:
+            raise Refusal(400, "type-too-long")
+        if not same_origin(uri, actor_uri):
             raise Refusal(400, "id-on-another-server")
         if same_origin(actor_uri, settings.origin):
             raise Refusal(401, "actor-is-ours")
@@ -130,7 +138,7 @@ class Inbox:
         if kind == "Delete" and id_of(document.get("object")) == actor_uri and not await self._is_known(actor_uri):
             # Its key is gone with it: asking for it would be one fruitless request for every closed account there is.
             return "nothing-to-do"
-        envelope = await self._prove(claim, actor_uri, request)
+        envelope = await self._prove(claim, actor_uri, host, request)
         row = {
             "uri": uri,
             "direction": "in",
@@ -142,9 +150,10 @@ class Inbox:
             "at": self.site.database.clock(),
         }
         await self._store(row, _line(document))
-        self._seen[uri] = None
-        if len(self._seen) > 50_000:
-            self._seen.popitem(last=False)
+        if envelope is None:
+            self._seen[uri] = None
+            if len(self._seen) > 50_000:
+                self._seen.popitem(last=False)
         return "accepted"
 
     async def _check_host(self, host: str) -> None:
@@ -159,6 +168,8 @@ class Inbox:
         if now - self._counting_since > 60:
             self._counting_since = now
             self._counts.clear()
+            self._failures.clear()
+            self._resting = {key: until for key, until in self._resting.items() if until > now}
         self._counts[host] += 1
         if self._counts[host] > self.site.settings.inbox_per_minute:
             raise Refusal(429, "too-many", retry_after=60)
@@ -169,7 +180,7 @@ class Inbox:
 
     # --- Who signed ---------------------------------------------------------------------------------------------------
 
-    async def _prove(self, claim: Claim, actor_uri: str, request: web.Request) -> dict[str, Any] | None:
+    async def _prove(self, claim: Claim, actor_uri: str, host: str, request: web.Request) -> dict[str, Any] | None:
         """None when the signature is that of ``actor_uri``; what a job needs to verify it later when the signer's
         server does not answer just now. Refusal otherwise."""
         if not same_origin(claim.key_id, actor_uri):
@@ -177,9 +188,13 @@ class Inbox:
         known = await self.key_of(claim.key_id)
         was_held = known is not None
         if known is None:
+            if self._failures[host] >= KEY_FAILURES_MAX:
+                # Otherwise forged requests, each with another key, would make us ask their victim without end.
+                raise Refusal(429, "too-many", retry_after=60)
             try:
                 known = await self.fetch_key(claim.key_id)
-            except (Unreachable, BudgetSpent):
+            except Unreachable:
+                self._failures[host] += 1
                 return {
                     "method": request.method,
                     "path": request.raw_path,
@@ -187,6 +202,7 @@ class Inbox:
                     "at": self.site.database.clock().isoformat(),
                 }
             except (FetchError, BadKey, PolicyRefused):
+                self._failures[host] += 1
                 known = None
             if known is None:
                 raise Refusal(401, "key-not-found")
@@ -196,7 +212,7 @@ class Inbox:
             if was_held:
                 try:
                     renewed = await self.fetch_key(claim.key_id)
-                except (FetchError, BudgetSpent, BadKey, PolicyRefused):
+                except (FetchError, BadKey, PolicyRefused):
                     renewed = None
             if renewed is None or not signatures.verify(claim, renewed.key):
                 raise Refusal(401, "signature-wrong")
@@ -222,20 +238,28 @@ class Inbox:
             return None
 
     async def fetch_key(self, key_id: str) -> KnownKey | None:
-        """Read the key from its owner's own document; None when that was tried a moment ago."""
+        """Read the key from its owner's own document; what is held by now when that was tried a moment ago.
+
+        Unreachable also for a while after the owner's server did not answer, or not quickly enough.
+        """
         async with self._fetching[key_id]:
             now = time.monotonic()
             if now - self._asked_at.get(key_id, -KEY_REFETCH_SECONDS) < KEY_REFETCH_SECONDS:
-                return self._keys.get(key_id)
+                self._keys.pop(key_id, None)
+                return await self.key_of(key_id)
+            if self._resting.get(key_id, 0.0) > now:
+                raise Unreachable(key_id, "no-answer-a-moment-ago")
             self._asked_at[key_id] = now
             self._asked_at.move_to_end(key_id)
             if len(self._asked_at) > 20_000:
                 self._fetching.pop(self._asked_at.popitem(last=False)[0], None)
             try:
                 seen = await fetch_key_owner(self.site, key_id, Budget(fetches=3, seconds=KEY_FETCH_SECONDS))
-            except Unreachable:
+            except (Unreachable, BudgetSpent):
                 self._asked_at.pop(key_id, None)
-                raise
+                self._fetching.pop(key_id, None)
+                self._resting[key_id] = time.monotonic() + KEY_REST_SECONDS
+                raise Unreachable(key_id, "no-answer") from None
             key = signatures.load_public_key(seen.public_key)
             async with self.site.database.write() as tx:
                 await store_actor(tx, seen)
@@ -274,9 +298,14 @@ class Inbox:
 
 
 async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -> None:
-    unique = {row["uri"]: (row, line) for row, line, _ in reversed(batch)}
+    # Of several with one id the first counts, but none whose signer is not proven yet before one whose signer is:
+    # otherwise a forger could use up the ids of others.
+    ordered = sorted(batch, key=lambda each: each[0]["envelope"] is not None)
+    unique = {row["uri"]: (row, line) for row, line, _ in reversed(ordered)}
     insert = insert_sqlite if tx.is_sqlite else insert_postgresql
     rows = [row for row, _ in reversed(unique.values())]
+    proven = [row["uri"] for row in rows if row["envelope"] is None]
+    await tx.execute(delete(Activity).where(Activity.uri.in_(proven), Activity.envelope.is_not(null())))
     stored = await tx.execute(
         insert(Activity).on_conflict_do_nothing(index_elements=["uri"]).returning(Activity.id, Activity.uri), rows
     )
@@ -298,7 +327,8 @@ async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -
 
 def _object_uri(document: Document) -> str:
     about = document.get("object")
-    return (id_of(about) or "")[:2000]
+    uri = id_of(about) or ""
+    return uri if origin_of(uri) is not None else ""
 
 
 def _line(document: Document) -> str | None:
@@ -307,7 +337,7 @@ def _line(document: Document) -> str | None:
     if isinstance(about, dict) and type_of(document) == "Undo":
         about = about.get("object", about)
     found = id_of(about)
-    return f"in {found[:1000]}" if found else None
+    return f"in {found}" if found and origin_of(found) is not None else None
 
 
 # --- The job ---------------------------------------------------------------------------------------------------------
@@ -324,10 +354,15 @@ async def receive(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
         if not isinstance(error, Unknown | PolicyRefused | IntegrityError | OperationalError):
             log.exception("a batch of received activities failed; each is done by itself")
         alone = claimed
+    waiting: set[str | None] = set()
     for job in alone:
+        if job.line in waiting:
+            results.append(jobs.Postponed(job))
+            continue
         failed = await _alone(site, job)
         if failed is not None:
             results.append(failed)
+            waiting |= {job.line} - {None}
     return results
 
 
@@ -338,13 +373,17 @@ async def _together(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Claime
         ids = {job.argument["activity"]: job for job in claimed}
         rows = {row.id: row for row in (await tx.execute(select(Activity).where(Activity.id.in_(list(ids))))).scalars()}
         documents = {id_: json.loads(row.document) for id_, row in rows.items()}
-        await _preload(tx, documents.values())
+        await _preload(tx, list(documents.values()))
         done = []
         for id_, job in ids.items():
             row = rows.get(id_)
             if row is None or row.outcome:
                 done.append(job)
-            elif row.envelope is not None or await _lacks(tx, documents[id_]):
+            elif (
+                row.envelope is not None
+                or (job.line is not None and any(job.line == other.line for other in alone))
+                or await _lacks(tx, documents[id_])
+            ):
                 alone.append(job)
             else:
                 await _apply(tx, row, documents[id_])
@@ -354,7 +393,9 @@ async def _together(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Claime
     return alone
 
 
-async def _preload(tx: Tx, documents: Any) -> None:
+async def _preload(tx: Tx, documents: Sequence[Document]) -> None:
+    """Everything that most activities ask for, a query for each table instead of one for each activity: each query in
+    between would also write down first what has been changed so far."""
     posts_wanted: list[str] = []
     stones: list[str] = []
     actors: list[str] = []
@@ -369,9 +410,13 @@ async def _preload(tx: Tx, documents: Any) -> None:
             for field in ("inReplyTo", "object"):
                 if other := id_of(about.get(field)):
                     posts_wanted.append(other)
-    await tx.preload(Actor, actors)
-    await tx.preload(Post, posts_wanted, joinedload(Post.author))
+    known = await tx.preload(Actor, actors)
+    held = await tx.preload(Post, posts_wanted, joinedload(Post.author), joinedload(Post.topic))
     await tx.preload(Tombstone, stones)
+    await tx.preload_keys(Host, {actor.host for actor in known if actor.host})
+    await tx.preload_keys(
+        Membership, {(actor.id, group_id) for group_id in {post.topic.group_id for post in held} for actor in known}
+    )
 
 
 async def _lacks(tx: Tx, document: Document) -> bool:

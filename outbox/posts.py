@@ -11,7 +11,7 @@ from community.db import Tx
 from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
 from community.models import Activity, Actor, Post, Topic
 from federation import translate
-from federation.vocabulary import PUBLIC, Document, type_of
+from federation.vocabulary import PUBLIC, Document, id_of, type_of
 from outbox import documents
 from outbox.delivery import To, new_uri, send
 
@@ -52,11 +52,11 @@ async def announce(tx: Tx, event: PostCreated) -> None:
         boost = translate.announce(new_uri(tx), group, post.uri, author.uri, tx.now)
         await send(tx, boost, group, To(followers_of=[group.id], form="plain"))
     if inner is not None:
-        await _wrap(tx, group, inner, author)
+        await _wrap(tx, group, inner)
 
 
-async def _wrap(tx: Tx, group: Actor, inner: Document, author: Actor, *, has_left: bool = False) -> None:
-    wrapped = translate.announce(new_uri(tx), group, inner, author.uri, tx.now)
+async def _wrap(tx: Tx, group: Actor, inner: Document, *, has_left: bool = False) -> None:
+    wrapped = translate.announce(new_uri(tx), group, inner, id_of(inner["actor"]) or "", tx.now)
     await send(tx, wrapped, group, To(followers_of=[group.id], form="wrapped", has_left=has_left))
 
 
@@ -79,7 +79,7 @@ async def _send_update(
     else:
         inner = _original(activity, "Update")
     if inner is not None:
-        await _wrap(tx, group, inner, author, has_left=True)
+        await _wrap(tx, group, inner, has_left=True)
 
 
 @on(PostDeleted)
@@ -108,7 +108,7 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
         if not author.is_local:
             await send(tx, inner, event.by, To(actors=[author.id]))
     if inner is not None:
-        await _wrap(tx, group, inner, author, has_left=True)
+        await _wrap(tx, group, inner, has_left=True)
     if post.number == 1:
         await _withdraw_boost(tx, group, post)
 
@@ -141,6 +141,6 @@ async def announce_change(tx: Tx, event: TopicChanged) -> None:
         return
     author = await tx.get_one(Actor, post.author_id)
     if author.is_local:
-        post.edited_at = tx.now
+        posts.mark_edited(tx, post)
         await tx.flush()
         await _send_update(tx, post, event.topic, author, (), None)

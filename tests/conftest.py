@@ -138,10 +138,11 @@ MakeTheme = Callable[..., Awaitable[Theme]]
 
 @pytest.fixture
 def member(site: Site) -> MakeMember:
-    """Make a member: ``await member("anna")``, with PASSWORD unless told otherwise."""
+    """Make a member: ``await member("anna")``, with PASSWORD unless told otherwise; ``display_name`` is what people read."""
 
     async def make(name: str = "anna", **options: Any) -> Account:
         hashed = await members.hash_password(options.pop("password", PASSWORD))
+        options["name"] = options.pop("display_name", "")
         made = await pair(2 + next(_count) % 6)
         async with site.database.write() as tx:
             return await members.add_member(tx, name, f"{name}@example.org", hashed, made, **options)

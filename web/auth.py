@@ -285,7 +285,7 @@ async def _check_origin_and_token(request: web.Request) -> None:
         cookie = _form_cookie(request)
         expected = _proof(request, "form", cookie) if cookie else ""
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Refused("form-is-old")
+        raise Refused("form-is-stale")
 
 
 Form = dict[str, str]

@@ -174,11 +174,11 @@ async def _webfinger_actor(tx: Tx, resource: str) -> Actor | None:
             return await _actor_at(tx, "/")
         actor = await tx.by_uri(Actor, resource)
         return actor if actor is not None and actor.is_local else None
+    if resource == f"acct:{settings.host}@{settings.host}":  # as Mastodon asks for the signer of our fetches
+        return await _actor_at(tx, "/")
     handle = webfinger.parse_handle(resource)
     if handle is None or handle[1].lower() != settings.host:
         return None
-    if handle[0].lower() == settings.host:  # acct:domain@domain, as Mastodon asks for the signer of our fetches
-        return await _actor_at(tx, "/")
     return await members.find_local(tx, handle[0])
 
 

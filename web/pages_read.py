@@ -267,9 +267,7 @@ async def history(request: web.Request) -> web.Response:
         old_title, old_words = (title, words) if is_first else texts[index + 1][:2]
         lines = _in_lines(differences(old_words, words))
         versions.append(Version(differences(old_title, title), lines, at, is_first))
-    return await page(
-        request, "history.html", post=post, topic=post.topic, versions=versions, here="themes"
-    )
+    return await page(request, "history.html", post=post, topic=post.topic, versions=versions, here="themes")
 
 
 # --- people
@@ -379,7 +377,7 @@ async def away(request: web.Request) -> web.Response:
     site = request.app[SITE]
     uri, server = request.query.get("uri", ""), request.query.get("server", "")[:300]
     if not text.safe_url(uri) or len(uri) > 2000:
-        return await page(request, "away.html", status=400, uri="", server=server, wrong="uri-form")
+        return await page(request, "away.html", status=400, uri="", server=server, wrong="uri-form", address="")
     wrong = ""
     if server:
         address = ""
@@ -392,5 +390,8 @@ async def away(request: web.Request) -> web.Response:
         if not wrong:
             address, wrong = await _door(site, server, uri)
         if address:
-            raise web.HTTPSeeOther(address)
-    return await page(request, "away.html", status=422 if wrong else 200, uri=uri, server=server, wrong=wrong)
+            # Not a redirect: browsers count it as the form's target, and forms here may only lead to this site.
+            headers = {"Refresh": f"0; url={address}", "Cache-Control": "no-store"}
+            return await page(request, "away.html", headers=headers, uri=uri, server=server, wrong="", address=address)
+    status = 422 if wrong else 200
+    return await page(request, "away.html", status=status, uri=uri, server=server, wrong=wrong, address="")

@@ -19,7 +19,7 @@ from federation.site import Site
 from web import topic_view
 from web.auth import Form, field, read_form, require_viewer, viewer
 from web.pages_read import ID, find_post, find_theme
-from web.render import fragment, page, topic_path
+from web.render import POST_LANGUAGES, fragment, page, topic_path
 from web.site_key import SITE
 from web.topic_view import Composer
 
@@ -35,8 +35,6 @@ async def _asked(request: web.Request) -> tuple[Site, Account, Actor, Form]:
 
 def _language(form: Form, account: Account) -> str:
     """The language a post is marked with: what was chosen, if it is one."""
-    from web.render import POST_LANGUAGES
-
     chosen = field(form, "language")
     return chosen if chosen in POST_LANGUAGES else account.language
 
@@ -135,9 +133,7 @@ async def reply(request: web.Request) -> web.Response:
             topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
             parent = await topic_view.answered(tx, topic, reply_to)
             composer = Composer(source=source, language=language, reply_to=parent, wrong=_complaints(error))
-            context = await topic_view.frame(
-                tx, site, viewer(request), topic_id, topic.last_number, composer, reply_to
-            )
+            context = await topic_view.frame(tx, site, viewer(request), topic_id, topic.last_number, composer, reply_to)
         return await page(request, "topic.html", status=422, asked_for=0, **context)
     raise web.HTTPSeeOther(topic_path(topic, post.number))
 
@@ -318,9 +314,7 @@ async def moderate(request: web.Request) -> web.Response:
     wrong: dict[str, str] = {}
     async with site.database.write() as tx:
         by = await tx.get_one(Actor, actor.id)
-        topic: Topic = await see(
-            tx, await standing(tx, by, None), Topic, int(request.match_info["id"])
-        )
+        topic: Topic = await see(tx, await standing(tx, by, None), Topic, int(request.match_info["id"]))
         try:
             if action in ("pin", "unpin"):
                 await topics.pin(tx, by, topic, is_on=action == "pin", reason=reason)
@@ -338,9 +332,7 @@ async def moderate(request: web.Request) -> web.Response:
     if wrong:
         async with site.database.read() as tx:
             context = await topic_view.frame(tx, site, viewer(request), topic.id, 1, None, None)
-        return await page(
-            request, "topic.html", status=422, asked_for=0, tools_wrong=wrong, typed=form, **context
-        )
+        return await page(request, "topic.html", status=422, asked_for=0, tools_wrong=wrong, typed=form, **context)
     if _is_page_of(request, topic):
         raise web.HTTPSeeOther(urlsplit(request.headers["Referer"]).path)
     raise web.HTTPSeeOther(topic_path(topic))

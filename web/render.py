@@ -26,7 +26,6 @@ from web.colours import TONES
 from web.sentences import N_, sentence_of
 from web.site_key import SITE
 
-
 _FOLDER = Path(__file__).parent
 
 # Languages that a post can be marked with, by their own names.
@@ -102,6 +101,11 @@ def actor_path(actor: Actor) -> str:
     if actor.kind == "group" and not actor.host:
         return f"/g/{actor.handle}"
     return "/u/" + quote(f"{actor.handle}@{actor.host}" if actor.host else actor.handle, safe="@:")
+
+
+def as_text(html: str) -> Markup:
+    """Stored, clean HTML as it is shown: what may be wider than the page can be reached and moved by keyboard."""
+    return Markup(html.replace("<pre>", '<pre tabindex="0">').replace("<table>", '<table tabindex="0">'))  # noqa: S704
 
 
 class _Words:
@@ -188,6 +192,7 @@ def environment(language: str) -> Environment:
         "handle": handle,
         "path": topic_path,
         "actor_path": actor_path,
+        "as_text": as_text,
         "excerpt": text.excerpt,
         "safe_url": text.safe_url,
         "language_name": language_name,

@@ -186,5 +186,3 @@ def _canonical(site: Site, topic: Topic, opener: Post | None, first: int) -> str
         if original:
             return original
     return site.settings.origin + topic_path(topic, None if first == 1 else first)
-
-

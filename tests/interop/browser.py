@@ -206,6 +206,14 @@ class Browser:
         if response.status == 200 and any("password" in form.fields for form in shown.forms):
             raise Unexpected(f"{name} is not signed in after sending the form: {shown.text[:500]}")
 
+    async def open_topic(self, theme: str, title: str, text: str) -> str:
+        """Open a topic in the theme with the slug ``theme``; returns the opener's URI."""
+        path = f"/g/{theme}/new"
+        shown = await self.send(path, page=path, title=title, text=text)
+        if not shown.entries:
+            raise Unexpected(f"no topic page after sending {path}, but {shown.url}: {shown.text[:500]}")
+        return f"{self.origin}/p/{shown.entries[0].post}"
+
     async def see(self, path: str, text: str, *, wait: float = 15.0) -> Page:
         """Load ``path`` again and again until ``text`` is on it; raises Unexpected after ``wait`` seconds."""
         loop = asyncio.get_running_loop()

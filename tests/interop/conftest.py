@@ -103,18 +103,18 @@ async def mobility(folkmoot: Folkmoot, alices: Member, bobs: Member) -> str:
     return theme
 
 
-@pytest_asyncio.fixture
-async def topic(folkmoot: Folkmoot, mobility: str, word: str) -> str:
-    """The URI of the opener of a new topic by clara, whose title ends with ``word``."""
-    return await folkmoot.open_topic("clara", "mobility", f"A tram for {word}", "Who would *use* it?")
-
-
 @pytest_asyncio.fixture(scope="session")
 async def clara(folkmoot: Folkmoot) -> AsyncIterator[Browser]:
     """The browser of clara, signed in."""
     browser = await folkmoot.browser("clara", PASSWORD)
     yield browser
     await browser.close()
+
+
+@pytest_asyncio.fixture
+async def topic(clara: Browser, mobility: str, word: str) -> str:
+    """The URI of the opener of a new topic by clara, whose title ends with ``word``."""
+    return await clara.open_topic("mobility", f"A tram for {word}", "Who would *use* it?")
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from .browser import Browser
 from .members import Member, announces
 from .server import Folkmoot
 
@@ -27,11 +28,11 @@ async def energy(folkmoot: Folkmoot, carols: Member) -> str:
     "fault", [{"status": 503}, {"status": 500}, {"status": 429, "retryAfter": "1"}, {"drop": True}]
 )
 async def test_a_failed_delivery_is_tried_again(
-    folkmoot: Folkmoot, energy: str, carols: Member, fault: dict[str, Any]
+    clara: Browser, energy: str, carols: Member, fault: dict[str, Any]
 ) -> None:
     since = await carols.seq()
     await carols.fault(**fault, count=1)
-    topic = await folkmoot.open_topic("clara", "energy", "Heat pumps", "Are they loud?")
+    topic = await clara.open_topic("energy", "Heat pumps", "Are they loud?")
     for wrapped in (None, "Create"):
         await carols.expect("the topic after a fault", announces(topic, wrapped=wrapped), contains=topic, wait=20)
     [failed] = await carols.received(since=since, fault=True)
@@ -40,10 +41,10 @@ async def test_a_failed_delivery_is_tried_again(
     assert set(arrived.values()) == {1}
 
 
-async def test_a_gone_inbox_is_not_tried_again(folkmoot: Folkmoot, energy: str, carols: Member) -> None:
+async def test_a_gone_inbox_is_not_tried_again(clara: Browser, energy: str, carols: Member) -> None:
     since = await carols.seq()
     await carols.fault(status=410)
-    topic = await folkmoot.open_topic("clara", "energy", "Gone", "Nobody is home.")
+    topic = await clara.open_topic("energy", "Gone", "Nobody is home.")
     assert await carols.received(since=since, contains=topic, fault=True, wait=15)
     # Two retries would have come in this time.
     await asyncio.sleep(4)

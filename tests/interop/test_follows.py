@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from .browser import Browser
 from .members import Member, Record, announces
 from .server import Folkmoot
 
@@ -39,19 +40,21 @@ async def test_a_second_follow_is_accepted_again_and_counts_once(folkmoot: Folkm
     assert followers["totalItems"] == 1
 
 
-async def test_who_no_longer_follows_gets_nothing(folkmoot: Folkmoot, alices: Member, bobs: Member, word: str) -> None:
+async def test_who_no_longer_follows_gets_nothing(
+    folkmoot: Folkmoot, clara: Browser, alices: Member, bobs: Member, word: str
+) -> None:
     theme = await folkmoot.add_theme(word, f"Theme {word}")
     follow = await alices.follow("alice", theme)
     await bobs.follow("bob", theme)
     await alices.expect_accepted("alice", theme)
     await bobs.expect_accepted("bob", theme)
-    first = await folkmoot.open_topic("clara", word, "The first", "Both hear of this.")
+    first = await clara.open_topic(word, "The first", "Both hear of this.")
     await alices.expect("the first topic", announces(first, wrapped=None), contains=first)
 
     await alices.undo("alice", follow["id"])
     followers = (await folkmoot.document(theme))["followers"]
     await folkmoot.until("down to one follower", lambda d: d["totalItems"] == 1, followers)
-    second = await folkmoot.open_topic("clara", word, "The second", "Only bob hears of this.")
+    second = await clara.open_topic(word, "The second", "Only bob hears of this.")
     await bobs.expect("the second topic", announces(second, wrapped=None), contains=second)
     await bobs.expect("the second topic, wrapped", announces(second, wrapped="Create"), contains=second)
     assert await alices.received(contains=second) == []

@@ -22,7 +22,7 @@ async def test_a_members_reply_is_on_the_page_and_in_the_collections(
 
 
 async def test_followers_get_a_reply_wrapped_and_never_boosted(
-    folkmoot: Folkmoot, mobility: str, topic: str, alices: Member, bobs: Member, word: str
+    clara: Browser, mobility: str, topic: str, alices: Member, bobs: Member, word: str
 ) -> None:
     sent = await alices.post("alice", f"I would {word}", inReplyTo=topic)
     record = await bobs.expect(
@@ -31,7 +31,7 @@ async def test_followers_get_a_reply_wrapped_and_never_boosted(
     assert record["activity"]["actor"] == mobility
     assert record["activity"]["object"]["actor"] == alices.uri("alice")
     # What comes after it in the same lane has arrived, so a boost of the reply would have, too.
-    later = await folkmoot.open_topic("clara", "mobility", f"Later {word}", "A later topic.")
+    later = await clara.open_topic("mobility", f"Later {word}", "A later topic.")
     await bobs.expect("a later topic", announces(later, wrapped=None), contains=later)
     boosts = [r for r in await bobs.received(contains=sent["object"]) if announces(sent["object"], wrapped=None)(r)]
     assert boosts == []

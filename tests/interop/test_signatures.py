@@ -15,9 +15,9 @@ MALFORMED = ["", "{", "[]", "null", '"text"', '{"type":"Create"}', '{"id":5,"typ
 
 
 @pytest_asyncio.fixture(scope="module")
-async def shared_topic(folkmoot: Folkmoot, mobility: str) -> str:
+async def shared_topic(clara: Browser, mobility: str) -> str:
     """One topic for all the refused replies of this file."""
-    return await folkmoot.open_topic("clara", "mobility", "Signatures", "Who goes there?")
+    return await clara.open_topic("mobility", "Signatures", "Who goes there?")
 
 
 @pytest.mark.parametrize("sign", ["none", *WRONG])

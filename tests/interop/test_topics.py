@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from .browser import Browser
-from .members import Member, Record, announces, id_of
+from .members import Member, announces, id_of
 from .server import ACTIVITY_JSON, Folkmoot
 
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
@@ -55,24 +55,15 @@ async def test_fedify_dereferences_the_announced_topic(topic: str, alices: Membe
     assert create["parsedAs"] == "Create"
 
 
-async def test_a_topic_opened_in_the_browser_is_announced(
-    folkmoot: Folkmoot, mobility: str, clara: Browser, alices: Member, word: str
+async def test_a_topic_from_the_command_line_is_announced(
+    folkmoot: Folkmoot, mobility: str, alices: Member, visitor: Browser, word: str
 ) -> None:
-    shown = await clara.send(
-        "/g/mobility/new", page="/g/mobility/new", title=f"Bridges {word}", text="How many *more*?"
-    )
-    assert shown.path.startswith("/t/")
-    assert f"Bridges {word}" in shown.text
-
-    def is_it(record: Record) -> bool:
-        inner = record["activity"]["object"]
-        return isinstance(inner, dict) and inner["type"] == "Create"
-
-    record = await alices.expect("the topic, wrapped", is_it, contains=word)
-    note = record["activity"]["object"]["object"]
-    assert note["attributedTo"] == folkmoot.person("clara")
-    await alices.expect("the topic", announces(note["id"], wrapped=None), contains=note["id"])
-    assert await folkmoot.topic_page(note["id"]) == shown.path
+    topic = await folkmoot.open_topic("clara", "mobility", f"Bridges {word}", "How many *more*?")
+    await alices.expect("the topic", announces(topic, wrapped=None), contains=topic)
+    wrapped = await alices.expect("the topic, wrapped", announces(topic, wrapped="Create"), contains=topic)
+    note = wrapped["activity"]["object"]["object"]
+    assert (note["id"], note["attributedTo"]) == (topic, folkmoot.person("clara"))
+    await visitor.see(await folkmoot.topic_page(topic), f"Bridges {word}")
 
 
 async def test_the_topic_page_and_the_object_share_their_address(
