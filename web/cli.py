@@ -109,11 +109,14 @@ def _needs_postgresql() -> None:
 
 
 @main.command()
-def migrate() -> None:
+@click.option("--revise", help="For developers: write the next migration, for what the models have more; say what.")
+def migrate(revise: str | None) -> None:
     """Bring the database's tables up to date."""
 
     async def action(site: Site) -> str | None:
         await tables.migrate(site.database)
+        if revise:
+            await tables.revise(site.database, revise)
         return (await tables.version(site.database))[0]
 
     click.echo(f"The tables are at version {_do(action)}.")

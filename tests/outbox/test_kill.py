@@ -101,7 +101,7 @@ async def server(settings: Settings, peer_ports: list[int]) -> AsyncIterator[Ser
         await forking.wait()
 
 
-class Follower(Peer):
+class PatientPeer(Peer):
     """Asks for a delivery again when it could not read the signer's key, as from a server that was just killed."""
 
     async def _serve(self, request: web.Request) -> web.Response:
@@ -112,8 +112,14 @@ class Follower(Peer):
 
 
 @pytest.fixture
-async def follower(peer_ports: list[int]) -> AsyncIterator[Follower]:
-    async with Follower(peer_ports[0]) as made:
+async def follower(peer_ports: list[int]) -> AsyncIterator[Peer]:
+    async with PatientPeer(peer_ports[0]) as made:
+        yield made
+
+
+@pytest.fixture
+async def writer(peer_ports: list[int]) -> AsyncIterator[Peer]:
+    async with PatientPeer(peer_ports[1]) as made:
         yield made
 
 
@@ -195,7 +201,7 @@ async def _until_killed(work: Any) -> None:
 
 @pytest.mark.timeout(280)
 async def test_nothing_is_lost_and_nothing_happens_twice(
-    site: Site, settings: Settings, database_kind: str, server: Server, follower: Follower, second_peer: Peer,
+    site: Site, settings: Settings, database_kind: str, server: Server, follower: Peer, writer: Peer,
     member: MakeMember, theme: MakeTheme,
 ) -> None:  # fmt: skip
     seed = int(os.environ.get("FOLKMOOT_KILL_SEED", 0)) or random.SystemRandom().randrange(1, 10**6)
@@ -203,7 +209,7 @@ async def test_nothing_is_lost_and_nothing_happens_twice(
     chance = random.Random(seed)
     await member("anna")
     mobility = (await theme("mobility")).actor
-    second_peer.actor("uma")
+    writer.actor("uma")
     site.database.hub.is_alone = False
 
     await server.start()
@@ -213,7 +219,7 @@ async def test_nothing_is_lost_and_nothing_happens_twice(
     said = Acknowledged()
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         people = People(
-            settings.origin, second_peer, mobility, f"/t/{opener.topic_id}", opener.uri, said, chance, session
+            settings.origin, writer, mobility, f"/t/{opener.topic_id}", opener.uri, said, chance, session
         )
         await people.sign_in()
         for _ in range(KILLS[database_kind]):
