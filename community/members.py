@@ -201,6 +201,9 @@ async def add_member(
     if wrong:
         raise Invalid(**wrong)
     actor = new_local_actor(tx, "person", handle, text.cut(name.strip(), 80), keys, f"/u/{handle}")
+    if state == "pending":
+        # Nobody elsewhere sees a name that staff has not looked at.
+        actor.state = "pending"
     await keep_key(tx, actor, keys)
     account = Account(
         actor_id=actor.id,
@@ -283,11 +286,11 @@ async def decide_sign_up(tx: Tx, staff: Actor, account: Account, *, is_welcome: 
     if account.state != "pending":
         return
     if is_welcome:
-        account.state = "active"
+        account.state = account.actor.state = "active"
         tx.add(Notification(account_id=account.actor_id, kind="approved", actor_id=staff.id, created_at=tx.now))
         tx.signal(f"account:{account.actor_id}")
     else:
-        account.state = "suspended"
+        account.state = account.actor.state = "suspended"
         await end_sessions(tx, account)
     tx.add(
         LogEntry(
@@ -336,7 +339,7 @@ async def find_session(tx: Tx, token: str) -> tuple[Session, Account] | None:
             .where(Session.token_hash == _hash(token), Session.seen_at > tx.now - timedelta(days=SESSION_DAYS))
         )
     ).first()
-    if row is None or row[1].state == "suspended" or row[1].actor.state != "active":
+    if row is None or row[1].state == "suspended" or row[1].actor.state not in ("active", "pending"):
         return None
     return row[0], row[1]
 
@@ -454,7 +457,7 @@ async def become_admin(tx: Tx, account: Account, token: str) -> None:
     if used.first() is None:
         raise Refused("link-is-used")
     account.site_role = "admin"
-    account.state = "active"
+    account.state = account.actor.state = "active"
     await end_sessions(tx, account)
 
 

@@ -108,7 +108,7 @@ class Actor(Base):
     followers_uri: Mapped[str] = mapped_column(default="")
     key_id: Mapped[str] = mapped_column(default="", index=True)
     public_key: Mapped[str] = mapped_column(default="")
-    state: Mapped[str] = mapped_column(default="active")  # active, suspended, gone
+    state: Mapped[str] = mapped_column(default="active")  # active, pending (not let in yet), suspended, gone
     moved_to: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     fetched_at: Mapped[datetime | None]

@@ -110,10 +110,10 @@ def _is_stopped(who: Standing) -> str | None:
     """What stops anybody from writing anything, whatever it is."""
     if who.actor is None:
         return "sign-in-first"
-    if who.actor.state != "active" or who.account_state == "suspended":
-        return "you-are-suspended"
     if who.account_state == "pending":
         return "wait-for-approval"
+    if who.actor.state != "active" or who.account_state == "suspended":
+        return "you-are-suspended"
     if who.host_state == "blocked":
         return "host-is-blocked"
     if who.role == "banned":

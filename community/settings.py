@@ -5,6 +5,7 @@ Every field is documented where it stands; ``folkmoot doctor --settings`` prints
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
@@ -145,6 +146,11 @@ def _check(settings: Settings) -> Settings:
         raise BadSettings(f"bind must look like 127.0.0.1:8000, not {settings.bind!r}") from None
     if settings.database_url and not settings.database_url.startswith(("postgresql", "postgres://")):
         raise BadSettings("database_url must begin with postgresql://; leave it empty for SQLite")
+    for proxy in settings.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            raise BadSettings(f"trusted_proxies must be addresses or networks, not {proxy!r}") from None
     if settings.registration not in ("", "open", "approval", "closed"):
         raise BadSettings(f"registration is open, approval or closed, not {settings.registration!r}")
     return settings

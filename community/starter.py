@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from community import groups, posts, topics
@@ -176,16 +177,28 @@ and whether anybody has ever practised it without a computer.
     )
 
 
+def _unwrapped(words: str) -> str:
+    """Each paragraph in one line: in posts a line break is meant as one."""
+    return re.sub(r"(?<!\n)\n(?!\n|- |\d+\. )\s*", " ", words)
+
+
 async def write(tx: Tx, pairs: list[KeyPair]) -> None:
     """Make the themes and write the first topics; ``pairs`` is one key pair for each theme."""
     clerk = await groups.institution(tx, "service")
     made = {}
     for starter, pair in zip(THEMES, pairs, strict=True):
         made[starter.slug] = await groups.add_theme(
-            tx, None, starter.slug, pair, name=starter.name, about=starter.about, colour=starter.colour, rules=RULES
+            tx,
+            None,
+            starter.slug,
+            pair,
+            name=starter.name,
+            about=starter.about,
+            colour=starter.colour,
+            rules=_unwrapped(RULES),
         )
     for topic in reversed(_topics(tx.settings.name, tx.settings.host)):
-        written = await posts.compose(tx, topic.text, title=topic.title, language="en")
+        written = await posts.compose(tx, _unwrapped(topic.text), title=topic.title, language="en")
         opener = await topics.open(tx, clerk, made[topic.theme].actor, written)
         if topic.is_pinned:
             await topics.pin(tx, clerk, opener.topic, is_on=True, reason="For newcomers")

@@ -197,7 +197,9 @@ async def bring_in(site: Site, uri: str, budget: Budget) -> None:
                 async with site.database.write() as tx:
                     await store_note(tx, note)
         except Unknown as missing:
-            if missing.uri in waiting:
+            # Already fetched, and still not there: it needs this very thing, or is known by another id, or is no such
+            # thing. Asking again would never end.
+            if missing.uri in held:
                 raise PolicyRefused("reference-circle") from None
             waiting.append(missing.uri)
             continue

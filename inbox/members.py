@@ -9,7 +9,7 @@ from community.db import Tx
 from community.models import Actor, Membership, Post
 from community.policy import Refused
 from federation.client import Budget, FetchError, Unreachable
-from federation.dereference import fetch_actor, need, store_actor
+from federation.dereference import fetch_actor, store_actor
 from federation.site import Site
 from federation.translate import NotUnderstood, from_actor
 from federation.vocabulary import id_of
@@ -17,8 +17,8 @@ from inbox.registry import Received, handles
 
 
 async def _ours(tx: Tx, received: Received) -> Actor:
-    target = await need(tx, Actor, id_of(received.object))
-    if not target.is_local:
+    target = await tx.by_uri(Actor, id_of(received.object) or "")
+    if target is None or not target.is_local:
         raise Refused("not-found-here")
     return target
 
@@ -34,9 +34,10 @@ async def follow(tx: Tx, received: Received) -> str | None:
 async def undo_follow(tx: Tx, received: Received, follow: object) -> str:
     """``follow`` is the embedded Follow, or only its id."""
     if isinstance(follow, dict):
-        target = await need(tx, Actor, id_of(follow.get("object")))
-        left = await groups.leave(tx, received.actor, target, activity=received.activity)
-        return "left" if left else "was-not-followed"
+        target = await tx.by_uri(Actor, id_of(follow.get("object")) or "")
+        if target is None or not await groups.leave(tx, received.actor, target, activity=received.activity):
+            return "was-not-followed"
+        return "left"
     membership = (
         await tx.execute(
             select(Membership).where(Membership.actor_id == received.actor.id, Membership.follow_uri == str(follow))

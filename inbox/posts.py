@@ -47,6 +47,8 @@ async def update(tx: Tx, received: Received) -> str | None:
         return "created-by-update"
     if post.author_id != received.actor.id:
         raise Refused("only-the-author")
+    if not seen.is_public:
+        raise Refused("not-public")
     changed = await posts.edit(tx, received.actor, post, await written(tx, seen), activity=received.activity)
     return "edited" if changed else "nothing-new"
 

@@ -165,7 +165,7 @@ async def sign_in(request: web.Request) -> web.Response:
         wait = await auth.seconds_to_wait(tx, *limits)
         if not wait and known is not None and is_right:
             account = await tx.get_one(Account, known.actor_id)
-            is_suspended = account.state == "suspended" or account.actor.state != "active"
+            is_suspended = account.state == "suspended" or account.actor.state not in ("active", "pending")
             if account.password_hash == known.password_hash and not is_suspended:
                 token = await auth.start_session(tx, request, account)
         elif not wait:

@@ -154,8 +154,6 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _error_page(
     request: web.Request, status: int, title: str, says: str, *, number: str = ""
 ) -> web.StreamResponse:
-    if "viewer" not in request:
-        request["viewer"] = auth.NOBODY
     return await render.page(
         request,
         "error.html",

@@ -59,7 +59,7 @@ async def find(request: web.Request, *, wants_document: bool) -> web.Response | 
 
 async def _actor_at(tx: Tx, path: str) -> Actor | None:
     actor = await tx.by_uri(Actor, tx.settings.origin + path)
-    return actor if actor is not None and actor.is_local else None
+    return actor if actor is not None and actor.is_local and actor.state == "active" else None
 
 
 @_at(r"/|/u/[a-z0-9_]+|/g/[a-z0-9_]+", is_page=True)
@@ -172,14 +172,18 @@ async def _webfinger_actor(tx: Tx, resource: str) -> Actor | None:
     if resource.startswith(("http://", "https://")):
         if resource.rstrip("/") == settings.origin:
             return await _actor_at(tx, "/")
-        actor = await tx.by_uri(Actor, resource)
-        return actor if actor is not None and actor.is_local else None
+        return (
+            await _actor_at(tx, resource.removeprefix(settings.origin))
+            if resource.startswith(settings.origin)
+            else None
+        )
     if resource == f"acct:{settings.host}@{settings.host}":  # as Mastodon asks for the signer of our fetches
         return await _actor_at(tx, "/")
     handle = webfinger.parse_handle(resource)
     if handle is None or handle[1].lower() != settings.host:
         return None
-    return await members.find_local(tx, handle[0])
+    actor = await members.find_local(tx, handle[0])
+    return actor if actor is not None and actor.state == "active" else None
 
 
 @routes.get("/.well-known/host-meta")

@@ -284,7 +284,7 @@ async def profile(request: web.Request) -> web.Response:
     name, host = _parts_of(request.match_info["handle"])
     async with site.database.read() as tx:
         actor = await members.find(tx, name, host)
-        if actor is None or actor.kind == "application" or actor.state == "gone":
+        if actor is None or actor.kind == "application" or actor.state in ("gone", "pending"):
             raise NotThere
         is_shown = actor.state == "active"
         written = await posts.by_author(tx, actor.id) if is_shown else []

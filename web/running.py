@@ -143,5 +143,3 @@ def _greet(site: Site, token: str | None, with_pages: bool) -> None:
     print(f"{site.settings.name} is at {origin}  (Ctrl-C ends it)", flush=True)
     if token is not None:
         print(f"Nobody is admin yet. Whoever opens this link once becomes it: {origin}/welcome/{token}", flush=True)
-
-
