@@ -143,6 +143,7 @@ class Database:
                 settings.postgresql_url, pool_size=8, max_overflow=8, pool_pre_ping=True
             )
             self._write_lock = None
+        self.writers_waiting = 0
         self._listening: asyncio.Task[None] | None = None
 
     @property
@@ -177,11 +178,23 @@ class Database:
             async with self._writing() as tx:
                 yield tx
         else:
-            async with self._write_lock, self._writing() as tx:
+            async with self._turn(self._write_lock), self._writing() as tx:
                 yield tx
         if tx.has_jobs:
             self.jobs_added.set()
         self.hub.publish(tx.signals)
+
+    @asynccontextmanager
+    async def _turn(self, lock: asyncio.Lock) -> AsyncIterator[None]:
+        self.writers_waiting += 1
+        try:
+            await lock.acquire()
+        finally:
+            self.writers_waiting -= 1
+        try:
+            yield
+        finally:
+            lock.release()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tx]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,10 @@ log = logging.getLogger("folkmoot.jobs")
 # A worker renews the leases of what it works on: short ones, so that what a killed process had claimed goes on soon.
 LEASE = timedelta(seconds=20)
 RENEW_SECONDS = 5.0
+BATCH_MAX = 64
+REST_SECONDS_MAX = 0.25
+# What becomes due within this time is claimed together.
+GATHER_SECONDS = 0.02
 PER_LANE = 8
 
 
@@ -295,6 +300,8 @@ class Worker:
         self.limit = database.settings.worker_tasks
         self._busy: Counter[str] = Counter()
         self._in_flight: set[int] = set()
+        self._batches: defaultdict[str, list[Claimed]] = defaultdict(list)
+        self._batching: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._results: list[Result] = []
         self._result_came = asyncio.Event()
@@ -310,7 +317,9 @@ class Worker:
                     log.exception("claiming jobs failed; trying again")
                     await asyncio.sleep(1)
                     continue
-                if not found:
+                if found:
+                    await asyncio.sleep(GATHER_SECONDS)
+                else:
                     self.database.jobs_added.clear()
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self.database.jobs_added.wait(), 0.5)
@@ -347,17 +356,40 @@ class Worker:
         for (kind_name, _), jobs in lines.items():
             self._start(kind_name, jobs)
         for kind_name, jobs in batches.items():
-            self._start(kind_name, jobs)
+            self._hold(jobs)
+            self._batches[kind_name] += jobs
+            if kind_name not in self._batching:
+                self._batching.add(kind_name)
+                self._spawn(self._work_in_batches(kind_name))
         return True
 
     def _start(self, kind: str, jobs: list[Claimed]) -> None:
+        self._hold(jobs)
+        self._spawn(self._work(kind, jobs))
+
+    def _hold(self, jobs: list[Claimed]) -> None:
         self._in_flight.update(job.id for job in jobs)
         for job in jobs:
             if job.lane:
                 self._busy[job.lane] += 1
-        task = asyncio.create_task(self._work(kind, jobs))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _work_in_batches(self, kind: str) -> None:
+        """One batch of a kind at a time; what is claimed meanwhile is the next one. Where others waited to write, they
+        get as much time as the batch took: what comes in is taken in before it is worked on."""
+        try:
+            while waiting := self._batches.pop(kind, None):
+                jobs, self._batches[kind] = waiting[:BATCH_MAX], waiting[BATCH_MAX:]
+                started = time.monotonic()
+                await self._work(kind, jobs)
+                if self.database.writers_waiting:
+                    await asyncio.sleep(min(time.monotonic() - started, REST_SECONDS_MAX))
+        finally:
+            self._batching.discard(kind)
 
     async def _work(self, kind: str, jobs: list[Claimed]) -> None:
         try:

@@ -78,9 +78,24 @@ async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> 
         elif actor.kind == "service":  # the clerk speaks for the house
             site_role, account_state = "moderator", "active"
     else:
-        host = await tx.find(Host, actor.host)
-        host_state = host.state if host is not None else "open"
+        host_state = await state_of_host(tx, actor.host)
     return Standing(actor, role, site_role, account_state, host_state)
+
+
+def names_of_host(host: str) -> list[str]:
+    """The names under which a server may be blocked: with its port, without, and every domain above it."""
+    labels = host.partition(":")[0].split(".")
+    return list(dict.fromkeys([host, *(".".join(labels[start:]) for start in range(len(labels)))]))
+
+
+async def state_of_host(tx: Tx, host: str) -> str:
+    """What we think of a server: open, limited or blocked."""
+    for name in names_of_host(host):
+        above = await tx.find(Host, name)
+        if above is not None and above.state == "blocked":
+            return "blocked"
+    own = await tx.find(Host, host)
+    return own.state if own is not None else "open"
 
 
 def rule(name: str) -> Callable[[Rule], Rule]:

@@ -19,7 +19,7 @@ async def like(tx: Tx, actor: Actor, post: Post, *, uri: str = "", activity: Act
     require("like", await standing(tx, actor, topic.group_id), post)
     if await tx.get(Reaction, (post.id, actor.id)) is not None:
         return False
-    uri = uri or f"{tx.settings.origin}/u/{actor.handle}/likes/{post.id}-{int(tx.now.timestamp())}"
+    uri = uri or f"{tx.settings.origin}/u/{actor.handle}/likes/{post.id}-{int(tx.now.timestamp() * 1_000_000)}"
     tx.add(Reaction(post_id=post.id, actor_id=actor.id, uri=uri, created_at=tx.now))
     await tx.flush()
     await _count(tx, post, actor, 1)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import html as html_entities
 import logging
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -60,6 +62,9 @@ _REL = "nofollow noopener noreferrer ugc"
 MAX_HTML = 200_000
 MAX_SOURCE = 60_000
 
+DEPTH_MAX = 100
+TAGS_MAX = 6000
+
 alarms = 0
 
 
@@ -78,6 +83,8 @@ def clean(html: str) -> str:
     """HTML with nothing in it but the few elements that text needs; safe to show as it is."""
     global alarms
     html = html[:MAX_HTML].replace("\0", "")
+    if _is_too_intricate(html):
+        return clean(f"<p>{escape(html_entities.unescape(_TAG.sub(' ', html)))}</p>")
     first = nh3.clean(
         html,
         tags=set(_TAGS),
@@ -96,6 +103,35 @@ def clean(html: str) -> str:
         log.warning("the second sanitiser changed what the first had let through")
         return second
     return first
+
+
+_ANY_TAG = re.compile(r"<(/?)([a-z][^\s/>]*)", re.IGNORECASE)
+# Elements without an end, and those that the next of their kind ends.
+_FLAT = frozenset(
+    "area base br col embed hr img input link meta source track wbr p li dt dd td th tr thead tbody".split()
+)
+
+
+def _is_too_intricate(html: str) -> bool:
+    """Whether there are more tags, or more of them one inside the other, than anybody means: parsers take from seconds
+    to minutes for such texts, and only the words of them are shown."""
+    opened: Counter[str] = Counter()
+    depth = 0
+    tags = _ANY_TAG.findall(html.lower())
+    if len(tags) > TAGS_MAX:
+        return True
+    for end, name in tags:
+        if name in _FLAT:
+            continue
+        if not end:
+            opened[name] += 1
+            depth += 1
+            if depth > DEPTH_MAX:
+                return True
+        elif opened[name]:
+            opened[name] -= 1
+            depth -= 1
+    return False
 
 
 def _normal(html: str) -> str:
@@ -175,7 +211,7 @@ def escape(words: str) -> str:
 
 
 _BLOCK_END = re.compile(r"</(?:p|div|h[1-6]|li|blockquote|pre|tr)>|<br\s*/?>", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
 
 
 def plain(html: str) -> str:
@@ -210,7 +246,8 @@ def title_of(html: str, mentioned: Mapping[str, str] | None = None) -> str:
     for address in mentioned or {}:
         html = re.sub(rf'<a [^>]*href="{re.escape(html_entities.escape(address))}"[^>]*>.*?</a>', " ", html, flags=re.S)
     html = re.sub(r'<p class="quote-inline">.*?</p>', "", html, flags=re.S)
-    for line in plain(html).splitlines():
+    # What follows costs the square of its length.
+    for line in plain(html)[:2000].splitlines():
         words = re.sub(r"^(?:\s*@[\w.-]+(?:@[\w.:-]+)?[,:]?)+\s*", "", line).strip()
         words = re.sub(r"(?:\s+@[\w.-]+(?:@[\w.:-]+)?)+$", "", words).strip()
         words = re.sub(r"\s+([,.!?;:])", r"\1", words)
@@ -220,8 +257,7 @@ def title_of(html: str, mentioned: Mapping[str, str] | None = None) -> str:
 
 
 def slug_of(title: str) -> str:
-    """The readable end of a topic's address."""
-    import unicodedata
-
+    """The readable end of a topic's address: never a word that stands for something else under /t/."""
     ascii_only = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_only).strip("-")[:60].strip("-") or "topic"
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_only).strip("-")[:60].strip("-")
+    return f"{slug}-topic".strip("-") if slug in ("", "live", "posts", "context") else slug

@@ -10,8 +10,6 @@ import logging
 from datetime import timedelta
 from typing import TypeVar
 
-from sqlalchemy import select
-
 from community import jobs, members, posts, text, topics
 from community.db import Tx
 from community.models import Activity, Actor, Host, Post, Topic
@@ -87,8 +85,13 @@ async def remember_host(tx: Tx, name: str) -> Host:
 
 
 async def fetch_actor(site: Site, uri: str, budget: Budget) -> SeenActor:
-    document = await site.client.get_document(uri, signer=await site.instance_signer(), budget=budget)
-    return _read_actor(document, site)
+    return _read_actor(await _fetch(site, uri, budget), site)
+
+
+async def _fetch(site: Site, uri: str, budget: Budget) -> Document:
+    if await site.blocks(host_of(uri) or ""):
+        raise PolicyRefused("host-is-blocked")
+    return await site.client.get_document(uri, signer=await site.instance_signer(), budget=budget)
 
 
 def _read_actor(document: Document, site: Site) -> SeenActor:
@@ -158,7 +161,10 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None) -
     group = await addressed_group(tx, seen)
     if group is None:
         raise PolicyRefused("no-theme-addressed")
-    return await topics.open(tx, author, group, await written(tx, seen), activity=activity)
+    try:
+        return await topics.open(tx, author, group, await written(tx, seen), activity=activity)
+    except members.Invalid as error:
+        raise PolicyRefused(next(iter(error.fields.values()))) from None
 
 
 async def addressed_group(tx: Tx, seen: SeenNote) -> Actor | None:
@@ -185,7 +191,7 @@ async def bring_in(site: Site, uri: str, budget: Budget) -> None:
         if current not in held:
             if not budget.first_time(current):
                 raise PolicyRefused("reference-circle")
-            held[current] = await site.client.get_document(current, signer=await site.instance_signer(), budget=budget)
+            held[current] = await _fetch(site, current, budget)
         document = held[current]
         try:
             if type_of(document) in ACTOR_KINDS:
@@ -269,7 +275,3 @@ async def software_of(site: Site, host: str, budget: Budget) -> str:
             name = software.get("name") if isinstance(software, dict) else None
             return name.lower()[:50] if isinstance(name, str) else ""
     return ""
-
-
-async def hosts_of_state(tx: Tx, state: str) -> set[str]:
-    return set((await tx.execute(select(Host.name).where(Host.state == state))).scalars())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -10,7 +11,8 @@ from sqlalchemy import select
 
 from community import keys
 from community.db import Database, Tx, transaction_is_open
-from community.models import Actor, Keypair
+from community.models import Actor, Host, Keypair
+from community.policy import names_of_host
 from community.settings import Settings
 from federation.client import Client, Signer
 from federation.signatures import load_private_key
@@ -25,6 +27,17 @@ class Site:
     client: Client
     _signers: OrderedDict[int, Signer] = field(default_factory=OrderedDict)
     _instance_signer: Signer | None = None
+    _blocked: frozenset[str] = frozenset()
+    _blocked_at: float = float("-inf")
+
+    async def blocks(self, host: str) -> bool:
+        """Whether we have nothing to do with a server. A new block is known everywhere within ten seconds."""
+        if time.monotonic() - self._blocked_at > 10:
+            self._blocked_at = time.monotonic()
+            async with self.database.read() as tx:
+                rows = await tx.execute(select(Host.name).where(Host.state == "blocked"))
+                self._blocked = frozenset(rows.scalars())
+        return not self._blocked.isdisjoint(names_of_host(host))
 
     async def signer(self, tx: Tx, actor_id: int) -> Signer:
         """The key of one of our actors. Kept in memory: unsealing and loading cost a hundred signatures' worth."""

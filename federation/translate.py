@@ -310,7 +310,8 @@ def from_note(document: Document, now: datetime) -> SeenNote:
     elif not text.plain(html):
         html = text.clean(summary)
     html += text.clean(_attached(document))
-    if not text.plain(html) and not document.get("name"):
+    title = _words(document.get("title") or document.get("name"), 200)
+    if not text.plain(html) and not title:
         raise NotUnderstood("no-text")
     to, cc, audience = recipients(document)
     tags = document.get("tag")
@@ -325,7 +326,7 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         kind=kind,
         author_uri=author,
         in_reply_to=in_reply_to,
-        title=_words(document.get("title") or document.get("name"), 200),
+        title=title,
         html=html,
         warning=warning,
         language=_language(document),

@@ -31,7 +31,7 @@ from community.models import Activity, Actor, Host, Membership, Post, Tombstone
 from community.policy import Refused as PolicyRefused
 from federation import signatures
 from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
-from federation.dereference import Unknown, bring_in, fetch_key_owner, hosts_of_state, need, store_actor
+from federation.dereference import Unknown, bring_in, fetch_key_owner, need, store_actor
 from federation.signatures import BadKey, BadSignature, Claim
 from federation.site import Site
 from federation.vocabulary import Document, Malformed, host_of, id_of, origin_of, read_json, same_origin, type_of
@@ -78,8 +78,6 @@ class Inbox:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._counts: dict[str, int] = defaultdict(int)
         self._counting_since = 0.0
-        self._blocked: set[str] = set()
-        self._blocked_at = 0.0
         self._waiting: list[tuple[dict[str, Any], str | None, asyncio.Future[None]]] = []
         self._storing: asyncio.Task[None] | None = None
 
@@ -157,14 +155,9 @@ class Inbox:
         return "accepted"
 
     async def _check_host(self, host: str) -> None:
-        now = time.monotonic()
-        if now - self._blocked_at > 10:
-            self._blocked_at = now
-            async with self.site.database.read() as tx:
-                self._blocked = await hosts_of_state(tx, "blocked")
-        parts = host.split(":")[0].split(".")
-        if any(".".join(parts[i:]) in self._blocked for i in range(len(parts))):
+        if await self.site.blocks(host):
             raise Refusal(403, "host-is-blocked")
+        now = time.monotonic()
         if now - self._counting_since > 60:
             self._counting_since = now
             self._counts.clear()

@@ -19,6 +19,7 @@ from sqlalchemy import or_, select, update
 from community import jobs
 from community.db import Tx
 from community.models import Activity, Actor, Host, Membership, Post
+from community.policy import names_of_host
 from federation import signatures
 from federation.client import Forbidden, Signer, Unreachable
 from federation.site import Site
@@ -124,7 +125,7 @@ async def inboxes(tx: Tx, to: Iterable[To]) -> dict[str, str]:
             for inbox, shared_inbox, host in rows:
                 found[inbox if each.own_inbox or not shared_inbox else shared_inbox] = host
     blocked = set((await tx.execute(select(Host.name).where(Host.state == "blocked"))).scalars())
-    return {inbox: host for inbox, host in found.items() if host not in blocked}
+    return {inbox: host for inbox, host in found.items() if blocked.isdisjoint(names_of_host(host))}
 
 
 def _runs(form: str) -> Any:
@@ -221,6 +222,8 @@ async def deliver(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
 
 async def _deliver(site: Site, job: jobs.Claimed) -> jobs.Result:
     inbox = job.argument["inbox"]
+    if await site.blocks(job.lane):
+        return jobs.Failed(job, "the host is blocked", is_final=True)
     body, digest, signer = await _body(site, job.argument["activity"], job.argument["signer"])
     headers = signatures.sign(
         "POST",

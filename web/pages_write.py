@@ -213,7 +213,7 @@ async def delete(request: web.Request) -> web.Response:
     reason = text.cut(" ".join(field(form, "reason").split()), 300)
     async with site.database.write() as tx:
         post = await find_post(tx, request.match_info["id"])
-        topic = post.topic
+        topic, slug = post.topic, post.topic.group.handle
         by = await tx.get_one(Actor, actor.id)
         require("delete", await standing(tx, by, topic.group_id), post)
         is_own = post.author_id == actor.id
@@ -222,7 +222,7 @@ async def delete(request: web.Request) -> web.Response:
     if not is_own and not reason:
         return await _delete_page(request, post, actor, {"reason": "reason-missing"})
     if topic.deleted_at is not None:
-        raise web.HTTPSeeOther(f"/g/{topic.group.handle}")
+        raise web.HTTPSeeOther(f"/g/{slug}")
     raise web.HTTPSeeOther(topic_path(topic, post.number))
 
 

@@ -81,13 +81,11 @@ def tone(actor: Actor) -> str:
 
 
 # Words that mean something else at the place of a topic's readable name.
-_TAKEN = frozenset({"posts", "live", "context"})
 
 
 def topic_path(topic: Topic, number: int | None = None) -> str:
     """The page of a topic, or the place of one of its posts."""
-    slug = text.slug_of(topic.title)
-    path = f"/t/{topic.id}/{slug}-" if slug in _TAKEN else f"/t/{topic.id}/{slug}"
+    path = f"/t/{topic.id}/{text.slug_of(topic.title)}"
     return path if number is None else f"{path}/{number}#post-{number}"
 
 

@@ -166,6 +166,7 @@ async def deliver(bench: Bench) -> None:
             totals.append(wanted / total)
             cpu.append((bench.server.cpu_seconds() - spent) / wanted * 1000)
     bare, bare_cpu = await _bare_client(bench, body, rounds)
+    signing, signing_cpu = await _bare_client(bench, body, rounds, signs=True)
     method = f"{wanted} inboxes on {HOSTS} ports, {len(body)} bytes, median of {rounds}"
     bench.add(
         "deliver", statistics.median(spans), "/s", f"{method}; first to last POST; bare client, signed beforehand",
@@ -173,12 +174,16 @@ async def deliver(bench: Bench) -> None:
         note=f"CPU of the bare client {bare_cpu:.2f} ms",
     )  # fmt: skip
     bench.add(
+        "deliver, both signing", statistics.median(spans), "/s", "the same beside a bare client that signs too",
+        reference=signing, note=f"CPU of the bare client {signing_cpu:.2f} ms",
+    )  # fmt: skip
+    bench.add(
         "deliver from posting", statistics.median(totals), "/s", "the same, from the request that opens the topic",
         reference=bare,
     )  # fmt: skip
 
 
-async def _bare_client(bench: Bench, body: bytes, rounds: int) -> tuple[float, float]:
+async def _bare_client(bench: Bench, body: bytes, rounds: int, *, signs: bool = False) -> tuple[float, float]:
     """Deliveries a second, and milliseconds of CPU of each, by a client that does nothing else."""
     key = bench.writers.keys[0]
     requests = []
@@ -186,10 +191,11 @@ async def _bare_client(bench: Bench, body: bytes, rounds: int) -> tuple[float, f
         headers = signatures.sign("POST", inbox, body, key, f"{bench.writers.uri(0)}#main-key", now=datetime.now(UTC))
         headers["Content-Type"] = ACTIVITY_JSON
         requests.append({"url": inbox, "headers": headers, "body": body.decode()})
-    file = bench.folder / "requests.json"
+    file, key_file = bench.folder / "requests.json", bench.folder / "key.pem"
     file.write_text(json.dumps(requests))
+    key_file.write_bytes(signatures.private_pem(key))
     process = await asyncio.create_subprocess_exec(
-        processes.PYTHON, "-m", "tests.bench.references", "client", str(file),
+        processes.PYTHON, "-m", "tests.bench.references", "client", str(file), *([str(key_file)] if signs else []),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None
@@ -200,7 +206,7 @@ async def _bare_client(bench: Bench, body: bytes, rounds: int) -> tuple[float, f
             bench.inboxes.expect(len(requests))
             process.stdin.write(b"again\n")
             span = await bench.inboxes.wait()
-            _, spent = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+            spent = float(await asyncio.wait_for(process.stdout.readline(), 30))
             if number:
                 rates.append(len(requests) / span)
                 cpu.append(spent / len(requests) * 1000)
@@ -266,7 +272,7 @@ ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {"accept": accept, "delive
 async def measure(database: str, only: list[str], is_quick: bool) -> list[Row]:
     async with AsyncExitStack() as stack:
         # The socket of PostgreSQL lies inside, and the path of a socket has to be short.
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moot", dir="/tmp")))  # noqa: S108
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="moot", dir="/tmp")))
         url = await stack.enter_async_context(world.postgresql(folder / "pg")) if database == "postgresql" else ""
         writers, inboxes = Writers(WRITERS), load.Inboxes()
         await stack.enter_async_context(writers.serving())
@@ -282,7 +288,9 @@ async def measure(database: str, only: list[str], is_quick: bool) -> list[Row]:
         server = await processes.start(["web.cli", "run", "--empty"], port, variables)
         stack.callback(server.stop)
         bench = Bench(database, is_quick, filled, server, writers, inboxes, folder)
-        bench.add("start, fresh", fresh[0], "s", "command to first answer, empty database", note=f"CPU {fresh[1]:.1f} s")
+        bench.add(
+            "start, fresh", fresh[0], "s", "command to first answer, empty database", note=f"CPU {fresh[1]:.1f} s"
+        )
         bench.add(
             "start, again", server.start_seconds, "s", "command to first answer, tables there",
             note=f"CPU {server.cpu_seconds():.1f} s",

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 LENGTH = b"\r\ncontent-length:"
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
@@ -106,7 +107,7 @@ async def run(host: str, port: int, requests: Sequence[bytes], connections: int 
     try:
         async with asyncio.timeout(limit):
             for end in ends:
-                transport, _ = await loop.create_connection(lambda end=end: _Connection(left, load, end), host, port)
+                transport, _ = await loop.create_connection(partial(_Connection, left, load, end), host, port)
                 transports.append(transport)
             await asyncio.gather(*ends)
     finally:

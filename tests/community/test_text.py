@@ -67,3 +67,4 @@ def test_titles_made_of_the_first_sentence(html: str, title: str) -> None:
 def test_slugs_are_plain() -> None:
     assert text.slug_of("Où vont les bus? — Ça dépend") == "ou-vont-les-bus-ca-depend"
     assert text.slug_of("水") == "topic"
+    assert text.slug_of("Live!") == "live-topic"

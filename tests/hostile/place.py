@@ -19,7 +19,6 @@ from community import groups, members, posts, tables, topics
 from community.models import (
     Activity,
     Actor,
-    Host,
     Job,
     Membership,
     Mention,
@@ -149,6 +148,7 @@ class Place:
     async def set_host(self, name: str, state: str) -> None:
         async with self.site.database.write() as tx:
             (await members.ensure_host(tx, name)).state = state
+        self.site._blocked_at = float("-inf")
 
     async def quiet(self, seconds: float = 8) -> None:
         """Wait until no job is due any more."""

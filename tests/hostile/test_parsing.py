@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("calm")
 
 
 def reply(place: Place, **fields: Any) -> dict[str, Any]:
-    note = place.peer.note("<p>x</p>", inReplyTo=place.opener.uri, **fields)
+    note = {**place.peer.note("<p>x</p>", inReplyTo=place.opener.uri), **fields}
+    place.peer.served[note["id"].removeprefix(place.peer.origin)] = note
     return place.peer.activity("Create", note)
 
 
@@ -146,9 +147,7 @@ async def test_rule_48_several_types(place: Place, kinds: Any) -> None:
     """Rule 48 (auth.actor-type-confusion): an array of types has one reading, the first of them."""
     activity = reply(place, type=kinds)
     before = await place.picture()
-    outcome = "replied" if kinds and kinds[0] == "Note" else "type-unsupported" if kinds != {"type": "Note"} else ""
-    if isinstance(kinds, dict):
-        outcome = "type-unsupported"
+    outcome = "replied" if isinstance(kinds, list) and kinds[:1] == ["Note"] else "type-unsupported"
     await place.accepted(activity, outcome)
     if outcome != "replied":
         assert await place.picture() == before
@@ -164,7 +163,7 @@ async def test_rule_48_long_texts(place: Place) -> None:
     assert len(post.warning) <= 200
     assert len(post.html) <= text.MAX_HTML + 20
     assert len(post.language) <= 3
-    place.peer.actor("wordy", name=long, summary=long, preferredUsername="w" * 5000)
+    place.peer.actor("wordy", summary=long, preferredUsername="w" * 5000)["name"] = long
     await place.accepted(place.peer.activity("Follow", place.group.uri, by="wordy"), "followed", by="wordy")
     actor = await place.actor(place.peer.uri("wordy"))
     assert actor is not None
@@ -248,7 +247,7 @@ async def test_rule_54_no_text_costs_more_than_its_length(place: Place) -> None:
     text.title_of(f"<p>{'@a' * 60_000}</p>")
     text.title_of(f"<p>{' .' * 60_000}</p>")
     for evil in ("<b>", "<ul><li>", "<b><p>", "<em></p>", "<div>", "<a href=https://x.example>", "<ul></b>", "<b-x><b></b-x>",
-                 "<blockquote>", "<table><tr><td>", "<", "<!--", "&", "<ol><li></ul>", "<font><b></font>"):  # fmt: skip
+                 "<blockquote>", "<table><tr><td>", "<p><b>x</b></p>", "<p>", "</p>", "<", "<!--", "&", "<ol><li></ul>", "<font><b></font>"):  # fmt: skip
         text.clean((evil * 70_000)[: text.MAX_HTML])
     text.plain("<" * 4000)
     assert time.process_time() - started < 20
@@ -269,7 +268,7 @@ async def test_rule_95_a_topic_without_words(place: Place) -> None:
         await place.in_vain(place.peer.activity("Create", note), "title-missing")
 
 
-@pytest.mark.parametrize("name", [{"x": 1}, ["x"], 5, True, "<b></b>", "\u200b \n"])
+@pytest.mark.parametrize("name", [{"x": 1}, ["x"], 5, True, "<b></b>", " \t\n"])
 async def test_rule_48_a_reply_without_text(place: Place, name: Any) -> None:
     """Rule 48: a name that is none does not stand in for the text."""
     before = await place.picture()

@@ -323,6 +323,6 @@ async def _check_deliveries(tx: Any, peer: Peer, group: Actor) -> None:
     sent = select(Activity.uri, Activity.sent_count).where(
         Activity.direction == "out", Activity.type == "Announce", Activity.actor_uri == group.uri
     )
-    counted = {uri: count for uri, count in (await tx.execute(sent)).all()}
+    counted = {row.uri: row.sent_count for row in await tx.execute(sent)}
     assert set(counted) == set().union(*wrapped.values(), *plain.values())
     assert set(counted.values()) == {1}, "a delivery was counted twice or not at all"

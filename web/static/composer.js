@@ -14,6 +14,7 @@ form.querySelector("[data-tools]").hidden = false;
 
 let kept = state();
 let timer = 0;
+let isSending = false;
 
 function state() {
   return JSON.stringify([title?.value ?? "", area.value]);
@@ -22,7 +23,7 @@ function state() {
 async function keep() {
   timer = 0;
   const now = state();
-  if (now === kept) return;
+  if (isSending || now === kept) return; // What was sent is no draft any more.
   const response = await send("/drafts", { place: words.place, title: title?.value ?? "", text: area.value });
   if (!response?.ok || response.redirected) return;
   kept = now;
@@ -36,7 +37,6 @@ form.addEventListener("input", () => {
 });
 document.addEventListener("visibilitychange", () => document.hidden && keep());
 
-let isSending = false;
 addEventListener("beforeunload", (event) => {
   if (!isSending && state() !== kept && area.value.trim()) event.preventDefault();
 });
@@ -164,7 +164,9 @@ document.addEventListener("selectionchange", () => {
   else if (!document.activeElement?.matches("[data-quote]")) chosen = { article: null, text: "" };
 });
 
-if (area.value || location.hash === "#composer") {
-  form.classList.add("is-open");
-  if (location.hash === "#composer") area.focus();
-}
+// An open composer covers posts on a small screen: a tap beside it folds it, with what was written.
+document.addEventListener("pointerdown", (event) => {
+  if (!form.contains(event.target) && previewed.hidden) form.classList.remove("is-open");
+});
+
+if (location.hash === "#composer") area.focus();

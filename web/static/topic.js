@@ -114,7 +114,8 @@ function tell(posts) {
 arrivals.addEventListener("click", () => {
   const post = document.getElementById(`post-${firstNew}`);
   forgetNews();
-  post?.scrollIntoView({ block: "start" });
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  post?.scrollIntoView({ block: "start", behavior: isCalm ? "auto" : "smooth" });
   post?.focus({ preventScroll: true });
 });
 
