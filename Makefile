@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format clean
+.PHONY: help run test check bench format words clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -42,6 +42,11 @@ bench: $(DEV_STAMP) ## Measure against references in the same run
 format: $(DEV_STAMP) ## Format the code
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
+
+words: $(STAMP) ## Bring the catalogs in web/locale up to date with the words in the code
+	cd web && ../$(BIN)/pybabel -q extract -F locale/babel.cfg --omit-header --no-location --sort-output -o ../$(BIN)/words.pot .
+	$(BIN)/pybabel -q update -i $(BIN)/words.pot -d web/locale --omit-header --no-fuzzy-matching --ignore-obsolete -w 120
+	rm $(BIN)/words.pot
 
 clean: ## Remove what can be made again (never the data)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info tests/interop/member/node_modules

@@ -194,6 +194,11 @@ def _claimed(row: Row[Any]) -> Claimed:
     return Claimed(row.id, row.kind, row.lane, row.line, row.argument, row.attempts)
 
 
+def is_over(tx: Tx, failed: Failed) -> bool:
+    """Whether this was the last attempt."""
+    return failed.is_final or failed.job.attempts > len(tx.settings.retry_seconds)
+
+
 async def settle(tx: Tx, results: Iterable[Result]) -> None:
     """Write down how a batch of attempts ended."""
     results = list(results)
@@ -238,7 +243,7 @@ async def settle(tx: Tx, results: Iterable[Result]) -> None:
         wait = schedule[min(job.attempts, len(schedule)) - 1]
         if result.after is not None:
             wait = max(wait, min(result.after, 86400))
-        is_over = result.is_final or job.attempts > len(schedule)
+        given_up = is_over(tx, result)
         await tx.execute(
             update(Job)
             .where(Job.id == job.id)
@@ -246,7 +251,7 @@ async def settle(tx: Tx, results: Iterable[Result]) -> None:
                 locked_until=None,
                 error=result.error[:500],
                 run_at=tx.now + timedelta(seconds=wait),
-                failed_at=tx.now if is_over else None,
+                failed_at=tx.now if given_up else None,
             )
             .execution_options(synchronize_session=False)
         )
@@ -254,10 +259,10 @@ async def settle(tx: Tx, results: Iterable[Result]) -> None:
             "%s %s failed (%s): %s",
             job.kind,
             job.id,
-            "given up" if is_over else f"again in {wait} s",
+            "given up" if given_up else f"again in {wait} s",
             result.error,
         )
-        if result.lane_is_down and job.lane and not is_over:
+        if result.lane_is_down and job.lane and not given_up:
             down[job.lane] = max(down.get(job.lane, 0), wait)
     for lane, wait in down.items():
         until = tx.now + timedelta(seconds=wait)

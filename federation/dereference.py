@@ -10,6 +10,9 @@ import logging
 from datetime import timedelta
 from typing import TypeVar
 
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
 from community import jobs, members, posts, text, topics
 from community.db import Tx
 from community.models import Activity, Actor, Host, Post, Topic
@@ -79,7 +82,11 @@ async def remember_host(tx: Tx, name: str) -> Host:
     """The row of another server; at first contact a job asks it what software it runs."""
     host = await tx.find(Host, name)
     if host is None:
-        host = await members.ensure_host(tx, name)
+        # Its first messages come at once: on PostgreSQL several transactions make the row at the same moment.
+        insert = insert_sqlite if tx.is_sqlite else insert_postgresql
+        await tx.execute(insert(Host).values(name=name).on_conflict_do_nothing())
+        host = await tx.get_one(Host, name)
+        tx.remember(host)
         await jobs.add(tx, "look-at-host", {"host": name}, key=f"look-at-host:{name}")
     return host
 

@@ -254,8 +254,12 @@ class Inbox:
                 self._resting[key_id] = time.monotonic() + KEY_REST_SECONDS
                 raise Unreachable(key_id, "no-answer") from None
             key = signatures.load_public_key(seen.public_key)
-            async with self.site.database.write() as tx:
-                await store_actor(tx, seen)
+            try:
+                async with self.site.database.write() as tx:
+                    await store_actor(tx, seen)
+            except IntegrityError:  # a job met the same actor at this moment: its row is there now
+                async with self.site.database.write() as tx:
+                    await store_actor(tx, seen)
             return self._keep(key_id, KnownKey(seen.uri, key))
 
     def _keep(self, key_id: str, known: KnownKey) -> KnownKey:

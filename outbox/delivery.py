@@ -194,7 +194,7 @@ async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
     for result in results:
         if isinstance(result, jobs.Done):
             sent[result.job.argument["activity"]] += 1
-        elif isinstance(result, jobs.Failed) and result.is_final:
+        elif isinstance(result, jobs.Failed) and jobs.is_over(tx, result):
             failed[result.job.argument["activity"]] += 1
     for activity_id in {*sent, *failed}:
         await tx.execute(
@@ -212,11 +212,11 @@ async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
 async def deliver(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
     """Post to one inbox, in order; after a failure the rest of the line waits with it."""
     results: list[jobs.Result] = []
+    is_waiting = False
     for job in claimed:
-        if results and isinstance(results[-1], jobs.Failed) and not results[-1].is_final:
-            results.append(jobs.Postponed(job))
-            continue
-        results.append(await _deliver(site, job))
+        result = jobs.Postponed(job) if is_waiting else await _deliver(site, job)
+        is_waiting = is_waiting or (isinstance(result, jobs.Failed) and not result.is_final)
+        results.append(result)
     return results
 
 

@@ -23,6 +23,7 @@ from federation.site import Site
 from federation.vocabulary import wants_activitystreams
 from inbox.receive import BODY_MAX, Inbox
 from web import accounts, auth, headers, live, objects, pages_read, pages_write, render, staff
+from web.sentences import N_
 from web.sentences import sentence_of as sentence
 from web.site_key import SITE
 
@@ -95,7 +96,7 @@ class AnonymousCache:
             key = (
                 request.raw_path,
                 wants_activitystreams(given.get("Accept", "")),
-                given.get("Accept-Language", "")[:20],
+                auth.viewer(request).language,
             )
             held = self._held.get(key)
             now = time.monotonic()
@@ -122,19 +123,27 @@ class AnonymousCache:
         return cache
 
 
+_TITLES = {
+    400: N_("That was not understood"),
+    404: N_("Nothing is here"),
+    405: N_("Not that way"),
+    413: N_("Too large"),
+}
+
+
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever goes wrong becomes a page that says what happened, what was kept and what to do."""
     try:
         return await handler(request)
     except Refused as refused:
-        return await _error_page(request, 403, "That is not possible", sentence(refused.reason))
+        return await _error_page(request, 403, N_("That is not possible"), sentence(refused.reason))
     except NotThere:
-        return await _error_page(request, 404, "Nothing is here", sentence("not-there"))
+        return await _error_page(request, 404, _TITLES[404], sentence("not-there"))
     except web.HTTPException as error:
         if error.status < 400 or error.content_type == "application/json":
             raise
-        title = {404: "Nothing is here", 405: "Not that way", 413: "Too large"}.get(error.status, error.reason)
+        title = _TITLES.get(error.status, N_("That did not work"))
         key = {404: "not-there", 405: "wrong-method", 413: "too-large"}.get(error.status, "")
         page = await _error_page(request, error.status, title, sentence(key) if key else (error.text or error.reason))
         for name in ("Allow", "Retry-After", "Location"):
@@ -147,7 +156,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         number = secrets.token_hex(4)
         log.exception("error %s at %s %s", number, request.method, request.path)
         with contextlib.suppress(Exception):
-            return await _error_page(request, 500, "Something broke here", sentence("our-fault"), number=number)
+            return await _error_page(request, 500, N_("Something broke here"), sentence("our-fault"), number=number)
         return web.Response(status=500, text=f"Something broke here. Number of the report: {number}\n")
 
 

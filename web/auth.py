@@ -24,6 +24,7 @@ from community.db import Tx
 from community.models import Account, Actor, Throttle
 from community.policy import Refused
 from community.settings import Settings
+from web.sentences import N_
 from web.site_key import SITE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -296,7 +297,7 @@ async def read_form(request: web.Request) -> Form:
     try:
         posted = await request.post()
     except (ValueError, LookupError, AssertionError) as error:  # a boundary or charset that cannot be used
-        raise web.HTTPBadRequest(text="This is not a form.") from error
+        raise web.HTTPBadRequest(text=N_("This is not a form.")) from error
     found: Form = {}
     for name, value in posted.items():
         # PostgreSQL keeps no NUL in text, and no person types one.

@@ -20,6 +20,7 @@ from web import topic_view
 from web.auth import Form, field, read_form, require_viewer, viewer
 from web.pages_read import ID, find_post, find_theme
 from web.render import POST_LANGUAGES, fragment, page, topic_path
+from web.sentences import N_
 from web.site_key import SITE
 from web.topic_view import Composer
 
@@ -264,7 +265,7 @@ async def save_draft(request: web.Request) -> web.Response:
     site, account, _actor, form = await _asked(request)
     place = field(form, "place")
     if not place.startswith(("theme:", "topic:")):
-        raise web.HTTPBadRequest(text="A draft is of theme:SLUG or topic:ID.")
+        raise web.HTTPBadRequest(text=N_("A draft is of theme:SLUG or topic:ID."))
     async with site.database.write() as tx:
         await drafts.save(tx, account.actor_id, place, title=field(form, "title"), source=field(form, "text"))
     return web.Response(status=204)

@@ -7,13 +7,16 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_skeleton
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -110,7 +113,8 @@ class _Words:
     """What depends on the language: sentences, dates and numbers as filters."""
 
     def __init__(self, language: str, translations: gettext.NullTranslations) -> None:
-        self.locale = Locale.parse(language)
+        # Plain English writes dates as most of Europe does: day, month, year. The scripts do the same.
+        self.locale = Locale.parse("en_GB" if language == "en" else language)
         self.gettext = translations.gettext
         self.ngettext = translations.ngettext
 
@@ -125,10 +129,13 @@ class _Words:
 
     def _time(self, moment: datetime, words: str, form: str) -> Markup:
         moment = moment.astimezone(UTC)
-        full = format_datetime(moment, "d MMMM y, HH:mm", locale=self.locale) + " UTC"
         return Markup('<time datetime="{}" title="{}" data-form="{}">{}</time>').format(
-            moment.strftime("%Y-%m-%dT%H:%M:%SZ"), full, form, words
+            moment.strftime("%Y-%m-%dT%H:%M:%SZ"), self._in_full(moment), form, words
         )
+
+    def _in_full(self, moment: datetime) -> str:
+        moment = moment.astimezone(UTC)
+        return f"{format_date(moment, 'long', locale=self.locale)}, {moment:%H:%M} UTC"
 
     def ago(self, moment: datetime | None) -> Markup:
         """How long ago, short: '12 min'. A date once it is more than a week."""
@@ -149,23 +156,37 @@ class _Words:
 
     def day(self, moment: datetime) -> Markup:
         """A short date: '3 Dec', with the year where it is another."""
-        pattern = "d MMM" if moment.year == utcnow().year else "d MMM y"
-        return self._time(moment, format_date(moment, pattern, locale=self.locale), "day")
+        skeleton = "MMMd" if moment.year == utcnow().year else "yMMMd"
+        return self._time(moment, format_skeleton(skeleton, moment, locale=self.locale), "day")
 
     def date(self, moment: datetime) -> Markup:
         """A date in words: '3 December 2026'."""
-        return self._time(moment, format_date(moment, "d MMMM y", locale=self.locale), "date")
+        return self._time(moment, format_date(moment, "long", locale=self.locale), "date")
 
     def moment(self, moment: datetime) -> Markup:
         """Date and time: '3 December 2026, 14:05 UTC'; script turns it into the reader's own zone."""
-        words = format_datetime(moment.astimezone(UTC), "d MMMM y, HH:mm", locale=self.locale)
-        return self._time(moment, f"{words} UTC", "moment")
+        return self._time(moment, self._in_full(moment), "moment")
+
+
+def _translations(language: str) -> gettext.NullTranslations:
+    """The sentences of one language, from the .po file that translators edit: nothing has to be compiled beforehand.
+
+    English is the source and has no file.
+    """
+    path = _FOLDER / "locale" / language / "LC_MESSAGES" / "messages.po"
+    if not path.is_file():
+        return gettext.NullTranslations()
+    compiled = BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
 
 
 @lru_cache(maxsize=8)
 def environment(language: str) -> Environment:
     """The templates in one language. Undefined names are errors, so that a typing mistake fails in a test."""
-    translations = gettext.translation("folkmoot", _FOLDER / "locale", [language], fallback=True)
+    translations = _translations(language)
     words = _Words(language, translations)
     env = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"),
@@ -219,9 +240,17 @@ async def _context(request: web.Request, given: Mapping[str, Any]) -> dict[str, 
         "csrf": csrf,
         "csrf_token": lambda: auth.csrf_token(request),
         "themes_css": await assets.themes_address(site),
+        "back": _back(request),
         "here": "",
         **given,
     }
+
+
+def _back(request: web.Request) -> str:
+    """The query with which a link to signing in or joining leads back to this page."""
+    is_door = request.path in ("/sign-in", "/sign-up")
+    where = auth.safe_next(request.query.get("next") if is_door else request.path_qs)
+    return "" if where == "/" else "?next=" + quote(where, safe="/")
 
 
 async def page(
@@ -238,6 +267,7 @@ async def page(
     html = environment(given["language"]).get_template(template).render(given)
     response = web.Response(text=html, content_type="text/html", status=status)
     response.headers["Vary"] = "Accept"
+    response.headers["Content-Language"] = given["language"]
     if alternate:
         response.headers["Link"] = f'<{escape(alternate)}>; rel="alternate"; type="application/activity+json"'
     response.headers.update(headers or {})

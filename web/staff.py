@@ -178,7 +178,7 @@ async def decide_sign_up(request: web.Request) -> web.Response:
     form = await auth.read_form(request)
     name, decision = field(form, "name"), field(form, "decision")
     if decision not in ("approve", "decline"):
-        raise web.HTTPBadRequest(text="The decision is approve or decline.")
+        raise web.HTTPBadRequest(text=N_("The decision is approve or decline."))
     async with request.app[SITE].database.write() as tx:
         account = (await tx.execute(select(Account).join(Actor).where(Actor.handle == name, Actor.host == ""))).scalar()
         if account is None:

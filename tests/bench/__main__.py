@@ -105,7 +105,7 @@ class Bench:
 
 async def accept(bench: Bench) -> None:
     """Rows 1: signed Creates, from the request to the reply in the topic."""
-    count = 1000 if bench.is_quick else 4000
+    count = 400 if bench.is_quick else 4000
     here, site, writers = bench.world, bench.world.site, bench.writers
 
     def requests(first: int, number: int) -> list[bytes]:
@@ -236,7 +236,7 @@ async def read(bench: Bench) -> None:
         ("topic document", context, document, f"the ids of {world.POSTS_IN_TOPIC} posts"),
         ("group document", group, document, "ActivityPub"),
     ]
-    count, uncached_count = (1500, 60) if bench.is_quick else (6000, 200)
+    count, uncached_count = (800, 25) if bench.is_quick else (6000, 200)
     for name, path, asked, what in things:
         plain = load.request("GET", bench.server.authority, path, asked)
         status, headers, body = await load.fetch("127.0.0.1", port, plain)

@@ -35,7 +35,9 @@ async def test_rule_78_a_flood_is_told_to_wait(place: Place, monkeypatch: pytest
     from federation import signatures
     from tests.peer import key
 
-    headers = signatures.sign("POST", place.inbox, raw, key(1), f"{place.other.uri('eve')}#main-key", now=datetime.now(UTC))
+    headers = signatures.sign(
+        "POST", place.inbox, raw, key(1), f"{place.other.uri('eve')}#main-key", now=datetime.now(UTC)
+    )
     headers["Content-Type"] = "application/activity+json"
     async with place.other.session.post(place.inbox, data=raw, headers=headers) as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (429, "60")
@@ -106,9 +108,14 @@ async def test_rules_75_and_81_blocks_cover_subdomains_and_ports(
     try:
         async with place.site.database.write() as tx:
             actor = Actor(
-                uri=f"https://{host}/u/x", kind="person", handle="x", host=host, created_at=tx.now,
-                inbox=f"https://{host}/inbox", key_id=f"https://{host}/u/x#k",
-            )  # fmt: skip
+                uri=f"https://{host}/u/x",
+                kind="person",
+                handle="x",
+                host=host,
+                created_at=tx.now,
+                inbox=f"https://{host}/inbox",
+                key_id=f"https://{host}/u/x#k",
+            )
             tx.add(actor)
             await tx.flush()
             tx.add(Membership(actor_id=actor.id, group_id=place.group.id, created_at=tx.now))
@@ -133,7 +140,6 @@ async def test_rule_80_blocked_servers_get_nothing(place: Place) -> None:
     place.other.received.clear()
     await place.set_host(place.other.host, "blocked")
     async with place.site.database.write() as tx:
-
         activity_id = (await tx.execute(select(Activity.id).where(Activity.direction == "out").limit(1))).scalar_one()
         await jobs.add(
             tx,
@@ -157,13 +163,16 @@ async def test_rule_80_banned_from_one_theme(place: Place) -> None:
     actor = await place.actor(place.peer.uri("banned"))
     assert actor is not None
     async with place.site.database.write() as tx:
-        await tx.execute(
-            update(Membership).where(Membership.actor_id == actor.id).values(role="banned", state="left")
-        )
+        await tx.execute(update(Membership).where(Membership.actor_id == actor.id).values(role="banned", state="left"))
     note = place.peer.note("<p>x</p>", by="banned", inReplyTo=place.opener.uri)
     topic = place.peer.note("<p>Words.</p>", by="banned", to=["as:Public", place.group.uri])
-    for kind, about in (("Create", note), ("Create", topic), ("Update", note), ("Like", place.opener.uri),
-                        ("Follow", place.group.uri)):  # fmt: skip
+    for kind, about in (
+        ("Create", note),
+        ("Create", topic),
+        ("Update", note),
+        ("Like", place.opener.uri),
+        ("Follow", place.group.uri),
+    ):
         await place.in_vain(place.peer.activity(kind, about, by="banned"), "you-are-banned-here", by="banned")
     await place.fetched_in_vain(note["id"], "you-are-banned-here")
 
@@ -177,8 +186,12 @@ async def test_rule_83_a_suspended_author_edits_nothing(place: Place) -> None:
     async with place.site.database.write() as tx:
         await tx.execute(update(Actor).where(Actor.uri == place.peer.uri("suspended")).values(state="suspended"))
     changed = {**note, "content": "<p>After.</p>"}
-    for kind, about in (("Update", changed), ("Like", place.opener.uri), ("Follow", place.group.uri),
-                        ("Update", place.peer.served["/users/suspended"])):  # fmt: skip
+    for kind, about in (
+        ("Update", changed),
+        ("Like", place.opener.uri),
+        ("Follow", place.group.uri),
+        ("Update", place.peer.served["/users/suspended"]),
+    ):
         await place.in_vain(place.peer.activity(kind, about, by="suspended"), "actor-is-suspended", by="suspended")
     async with place.site.database.write() as tx:
         await jobs.add(tx, "fetch-actor", {"uri": place.peer.uri("suspended")})

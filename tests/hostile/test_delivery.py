@@ -10,7 +10,7 @@ from aiohttp import web
 from sqlalchemy import select
 
 from community import posts, reactions, topics
-from community.models import Activity, Actor, Job, Post
+from community.models import Activity, Actor, Job, Post, Topic
 from tests.hostile.place import Hostile, Place
 
 pytestmark = pytest.mark.usefixtures("calm")
@@ -22,7 +22,7 @@ async def write(place: Place, source: str, title: str = "") -> Post:
         composed = await posts.compose(tx, source, title=title)
         if title:
             return await topics.open(tx, place.anna, place.group, composed)
-        topic = await tx.get_one(topics.Topic, place.opener.topic_id)
+        topic = await tx.get_one(Topic, place.opener.topic_id)
         return await posts.reply(tx, place.anna, topic, composed)
 
 
@@ -130,9 +130,13 @@ async def test_rule_92_a_dead_server_holds_nobody_up(place: Place) -> None:
         from community.models import Membership
 
         gone = Actor(
-            uri=f"{place.dead}/users/x", kind="person", handle="x", host=place.dead.removeprefix("http://"),
-            inbox=f"{place.dead}/inbox", created_at=tx.now,
-        )  # fmt: skip
+            uri=f"{place.dead}/users/x",
+            kind="person",
+            handle="x",
+            host=place.dead.removeprefix("http://"),
+            inbox=f"{place.dead}/inbox",
+            created_at=tx.now,
+        )
         tx.add(gone)
         await tx.flush()
         tx.add(Membership(actor_id=gone.id, group_id=place.group.id, created_at=tx.now))
@@ -249,7 +253,6 @@ async def test_rule_94_long_answers_are_not_read(place: Place) -> None:
             pass
         return response
 
-    original = place.peer._serve
     posted: list[str] = []
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -268,7 +271,6 @@ async def test_rule_94_long_answers_are_not_read(place: Place) -> None:
     assert posted == ["/inbox"]
     assert (answer.status, len(answer.body)) == (400, 1024)
     assert sum(sent) < 400 * 65536
-    assert original
 
 
 async def test_rule_96_nothing_goes_round(place: Place) -> None:

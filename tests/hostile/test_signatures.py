@@ -143,9 +143,13 @@ async def test_rule_5_signed_for_another_host(place: Place, named: str) -> None:
     """Rule 5: a request that was meant for another server is replayed here, its Host header with it."""
     raw = json.dumps(like(place)).encode()
     headers = signatures.sign(
-        "POST", f"http://{named}/inbox", raw, key(place.peer.keys["tess"]), f"{place.peer.uri()}#main-key",
+        "POST",
+        f"http://{named}/inbox",
+        raw,
+        key(place.peer.keys["tess"]),
+        f"{place.peer.uri()}#main-key",
         now=datetime.now(UTC),
-    )  # fmt: skip
+    )
     await place.refused(raw, 401, "host-other", change=dict(headers))
 
 
@@ -172,8 +176,14 @@ async def test_rule_6_no_time(place: Place, scheme: str) -> None:
         reason = "created-missing"
     raw = json.dumps(like(place)).encode()
     headers = signatures.sign(
-        "POST", place.inbox, raw, key(0), f"{place.peer.uri()}#main-key", scheme=scheme, now=datetime.now(UTC)  # type: ignore[arg-type]
-    )  # fmt: skip
+        "POST",
+        place.inbox,
+        raw,
+        key(0),
+        f"{place.peer.uri()}#main-key",
+        scheme=scheme,
+        now=datetime.now(UTC),  # type: ignore[arg-type]
+    )
     headers |= {name: value for name, value in change.items() if value}
     headers = {name: value for name, value in headers.items() if not (name in change and change[name] is None)}
     headers["Content-Type"] = ACTIVITY_JSON
@@ -221,7 +231,9 @@ async def test_rule_8_two_headers(place: Place, name: str) -> None:
     assert await place.picture() == before
 
 
-@pytest.mark.parametrize("key_id", ["acct:tess@{host}", "http://tess@{host}/users/tess#main-key", "data:,x", "//x", "x"])
+@pytest.mark.parametrize(
+    "key_id", ["acct:tess@{host}", "http://tess@{host}/users/tess#main-key", "data:,x", "//x", "x"]
+)
 async def test_rule_9_key_id_that_is_no_address(place: Place, key_id: str) -> None:
     """Rule 9: only http(s), and no user name in it."""
     key_id = key_id.format(host=place.peer.host)
@@ -359,7 +371,9 @@ async def test_rule_12_unknown_keys_do_not_make_fetches(place: Place, monkeypatc
     statuses = []
     for number in range(30):
         forged = place.peer.activity("Like", place.opener.uri, actor=place.peer.uri(f"nobody{number}"))
-        statuses.append((await place.peer.send(place.inbox, forged, key_id=f"{place.peer.uri(f'nobody{number}')}#k"))[0])
+        statuses.append(
+            (await place.peer.send(place.inbox, forged, key_id=f"{place.peer.uri(f'nobody{number}')}#k"))[0]
+        )
     assert set(statuses) == {401, 429}
     assert statuses.count(401) <= 5
     assert len(place.peer.asked) - asked <= 5
@@ -500,15 +514,32 @@ async def test_rule_14_wrong_key_and_true_one(place: Place) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/inbox", "/inbox/", "/u/anna/inbox", "/g/mobility/inbox", "/u/nobody/inbox", "/u/anna/inbox/", "//inbox",
-     "/INBOX", "/uid/1/inbox", "/inbox?x=1", "/inbox;x", "/./inbox", "/u/%61nna/inbox", "/u/../inbox"],
-)  # fmt: skip
+    [
+        "/inbox",
+        "/inbox/",
+        "/u/anna/inbox",
+        "/g/mobility/inbox",
+        "/u/nobody/inbox",
+        "/u/anna/inbox/",
+        "//inbox",
+        "/INBOX",
+        "/uid/1/inbox",
+        "/inbox?x=1",
+        "/inbox;x",
+        "/./inbox",
+        "/u/%61nna/inbox",
+        "/u/../inbox",
+    ],
+)
 async def test_rule_16_every_spelling_of_the_path_is_guarded(place: Place, path: str) -> None:
     """Rule 16 (NodeBB 6fcc3448): /uid/1/inbox skipped the verification."""
     from yarl import URL
 
     before, kept = await place.picture(), await place.count(Activity)
-    for activity in (like(place), place.peer.activity("Create", place.peer.note("<p>x</p>", inReplyTo=place.opener.uri))):
+    for activity in (
+        like(place),
+        place.peer.activity("Create", place.peer.note("<p>x</p>", inReplyTo=place.opener.uri)),
+    ):
         async with place.peer.session.post(
             URL(place.site.settings.origin + path, encoded=True),
             data=json.dumps(activity),

@@ -9,6 +9,8 @@ const saved = form.querySelector("[data-saved]");
 const words = form.dataset;
 
 form.querySelector("[data-tools]").hidden = false;
+// A draft that came back is written on at its end.
+area.setSelectionRange(area.value.length, area.value.length);
 
 // --- drafts
 

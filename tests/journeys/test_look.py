@@ -1,0 +1,209 @@
+"""Every page in both colour schemes and on a small screen: accessible, quiet, at home, and light to load."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.async_api import Page, expect
+
+from tests.interop import browser as forms
+from tests.interop.members import Member
+from tests.interop.server import Folkmoot
+
+from .conftest import OpenPage
+from .people import answer, post, shoot
+from .place import PASSWORD, Place
+
+STATIC = Path(__file__).parents[2] / "web" / "static"
+LIMIT = 30_000
+
+# Name, path and who looks; {…} are the addresses that ``lively`` found.
+PAGES = {
+    "home": ("/", ""),
+    "home-of-a-member": ("/", "planner"),
+    "themes": ("/themes", ""),
+    "theme": ("/g/mobility", ""),
+    "theme-of-a-member": ("/g/mobility?sort=top", "planner"),
+    "topic": ("{topic}", ""),
+    "topic-of-a-member": ("{topic}", "planner"),
+    "topic-of-staff": ("{topic}", "warden"),
+    "long-topic": ("{long}/55", "planner"),
+    "new-topic": ("/g/mobility/new", "planner"),
+    "edit": ("{post}/edit", "planner"),
+    "history": ("{post}/history", ""),
+    "delete": ("{post}/delete", "planner"),
+    "profile-here": ("/u/planner", ""),
+    "profile-elsewhere": ("{alice}", ""),
+    "notifications": ("/notifications", "neighbour"),
+    "sign-in": ("/sign-in", ""),
+    "sign-up": ("/sign-up", ""),
+    "settings": ("/settings", "planner"),
+    "look": ("/settings/look", "planner"),
+    "password": ("/settings/password", "planner"),
+    "devices": ("/settings/devices", "planner"),
+    "staff": ("/staff", "warden"),
+    "staff-sign-ups": ("/staff/sign-ups", "warden"),
+    "staff-themes": ("/staff/themes", "warden"),
+    "staff-new-theme": ("/staff/themes/new", "warden"),
+    "staff-theme": ("/staff/themes/mobility", "warden"),
+    "log": ("/log", ""),
+    "about": ("/about", ""),
+    "privacy": ("/about/privacy", ""),
+    "away": ("/away?uri=https%3A%2F%2Fcity.example%2Fp%2F1", ""),
+    "error-404": ("/g/nowhere", ""),
+    "gone-410": ("{gone}", ""),
+}
+
+
+@pytest_asyncio.fixture(scope="session")
+async def lively(
+    folkmoot: Folkmoot, place: Place, neighbour: forms.Browser, elsewhere: Member, admin: str
+) -> dict[str, str]:
+    """Addresses in a topic with everything in it: answers from elsewhere, an edit, a removal, quotes, long words."""
+    planner = await folkmoot.browser("planner", PASSWORD)
+    try:
+        opener = await planner.open_topic(
+            "mobility",
+            "Should the night bus wait for the last ferry?",
+            "It *leaves* at 0:40, the ferry lands at 0:45.\n\n- wait\n- run\n\n> Quoted.\n\n"
+            "`code` and [a link](https://city.example/"
+            + "long" * 30
+            + ")\n\n```\n"
+            + "a line of code that is wider than a small screen " * 3
+            + "\n```\n\n"
+            + "Unbreakable" * 12,
+        )
+        topic = await folkmoot.topic_page(opener)
+        await elsewhere.post("alice", "Ours waits.", inReplyTo=opener)
+        page = await planner.see(topic, "Ours waits.")
+        await answer(neighbour, topic, "Then I would take it.", reply_to=page.entry("Ours waits.").post)
+        await answer(neighbour, topic, "Never mind.")
+        page = await planner.get(topic)
+        gone = f"/p/{page.entry('Never mind.').post}"
+        await neighbour.send(f"{gone}/delete", page=f"{gone}/delete")
+        edited = opener.removeprefix(folkmoot.origin)
+        shown = await planner.get(f"{edited}/edit")
+        form = shown.form(f"{edited}/edit")
+        assert form is not None
+        text = form.fields["text"].replace("0:40", "0:50")
+        await planner.send(f"{edited}/edit", page=f"{edited}/edit", text=text)
+        await planner.send(f"/p/{page.entry('Ours waits.').post}/like", page=topic)
+    finally:
+        await planner.close()
+    return {
+        "topic": topic,
+        "long": place.long_topic,
+        "post": edited,
+        "gone": gone,
+        "alice": f"/u/alice@{elsewhere.host}",
+    }
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe finds on the page as it stands, one line for each place."""
+    found = await page.evaluate("axe.run({ resultTypes: ['violations'] }).then((result) => result.violations)")
+    return [
+        f"{rule['id']}: {node['html'][:160]} {' '.join(node.get('failureSummary', '').split())[:300]}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_a_page_is_accessible_quiet_and_at_home(open_page: OpenPage, lively: dict[str, str], name: str) -> None:
+    """What ``open_page`` watches for counts here: nothing thrown, nothing missing, no other origin asked."""
+    path, who = PAGES[name]
+    page = await open_page(path.format_map(lively), as_=who, reduced_motion="reduce")
+    await expect(page).to_have_title(re.compile(r"\w"))
+    await page.evaluate(AXE_SCRIPT)
+    wrong: list[str] = []
+    for look, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+        await page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+        await page.set_viewport_size({"width": width, "height": 900})
+        await shoot(page, f"{name}-{look}-{width}")
+        wrong += [f"{look} at {width}: {line}" for line in await violations(page)]
+        too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if too_wide > 0:
+            wrong.append(f"{look} at {width}: scrolls sideways by {too_wide} px: {await culprits(page)}")
+    assert wrong == []
+
+
+async def culprits(page: Page) -> list[str]:
+    """What stands out beyond the right edge."""
+    found: list[str] = await page.evaluate(
+        """[...document.querySelectorAll("main *, header *")]
+          .filter((element) => element.getBoundingClientRect().right > innerWidth + 1)
+          .map((element) => element.outerHTML.slice(0, 120))"""
+    )
+    return found[:5]
+
+
+async def test_open_menus_and_the_composer_are_accessible(open_page: OpenPage, lively: dict[str, str]) -> None:
+    page = await open_page(lively["topic"], as_="warden", viewport={"width": 390, "height": 900})
+    await page.evaluate(AXE_SCRIPT)
+    steps = {
+        "you": page.get_by_label("Your menu"),
+        "moderate": page.get_by_text("Moderate", exact=True),
+        "more": post(page, "Ours waits.").get_by_text("More", exact=True),
+        "composer": page.get_by_label("Your reply"),
+    }
+    wrong: list[str] = []
+    for name, target in steps.items():
+        await target.click()
+        await shoot(page, f"open-{name}")
+        wrong += [f"{name}: {line}" for line in await violations(page)]
+        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wrong.append(f"{name}: scrolls sideways: {await culprits(page)}")
+    await page.get_by_label("Your reply").blur()
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    assert wrong + await violations(page) == []
+
+
+async def test_a_member_chooses_dark_and_it_stays(open_page: OpenPage) -> None:
+    page = await open_page("/settings/look", as_="resident", color_scheme="light")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = await page.evaluate(paper)
+    await page.get_by_label("Dark").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_have_text("Saved.")
+    await page.goto("/")
+    dark = await page.evaluate(paper)
+    assert dark != light
+    await page.evaluate(AXE_SCRIPT)
+    assert await violations(page) == []
+    await page.goto("/settings/look")
+    await page.get_by_label("As the device").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("status")).to_have_text("Saved.")
+    assert await page.evaluate(paper) == light
+
+
+async def test_paper_shows_the_text_and_nothing_to_press(open_page: OpenPage, lively: dict[str, str]) -> None:
+    page = await open_page(lively["topic"], as_="planner", reduced_motion="reduce")
+    await page.emulate_media(media="print")
+    await expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    await expect(page.get_by_label("Your reply")).to_be_hidden()
+    await expect(post(page, "Ours waits.").get_by_text("More", exact=True)).to_be_hidden()
+    await expect(post(page, "Ours waits.")).to_be_visible()
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await shoot(page, "print")
+
+
+async def test_with_reduced_motion_nothing_moves(open_page: OpenPage, neighbour: forms.Browser, topic: str) -> None:
+    page = await open_page(topic, reduced_motion="reduce")
+    await answer(neighbour, topic, "Suddenly there.")
+    await expect(post(page, "Suddenly there.")).to_be_visible()
+    assert await page.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize("kind", ["js", "css"])
+def test_all_scripts_and_all_styles_are_small(kind: str) -> None:
+    sizes = {path.name: len(gzip.compress(path.read_bytes())) for path in STATIC.glob(f"*.{kind}")}
+    assert sizes
+    assert sum(sizes.values()) < LIMIT, sizes
