@@ -291,6 +291,8 @@ class Mention(Base):
     post_id: Mapped[int] = _to("post.id", primary_key=True)
     actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
 
+    post: Mapped[Post] = relationship(lazy="raise")
+
 
 class Reaction(Base):
     """A like: at most one of an actor on a post."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from community import members, text
@@ -113,17 +113,16 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
     if not written.uri:
         await tx.flush()
         post.uri = f"{tx.settings.origin}/p/{post.id}"
-    if written.mentioned:
-        await tx.flush()
-        await _keep_mentions(tx, post, written.mentioned)
+    _keep_mentions(tx, post, written.mentioned)
     tx.remember(post)
     return post
 
 
-async def _keep_mentions(tx: Tx, post: Post, mentioned: Iterable[Actor]) -> None:
-    rows = [{"post_id": post.id, "actor_id": actor_id} for actor_id in {actor.id for actor in mentioned}]
-    if rows:
-        await tx.execute(insert(Mention), rows)
+def _keep_mentions(tx: Tx, post: Post, mentioned: Iterable[Actor]) -> None:
+    for actor_id in {actor.id for actor in mentioned}:
+        mention = Mention(actor_id=actor_id)
+        mention.post = post
+        tx.add(mention)
 
 
 async def reply(
@@ -215,7 +214,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     topic.title = new_title
     known = set((await tx.execute(select(Mention.actor_id).where(Mention.post_id == post.id))).scalars())
     await tx.execute(delete(Mention).where(Mention.post_id == post.id))
-    await _keep_mentions(tx, post, written.mentioned)
+    _keep_mentions(tx, post, written.mentioned)
     await tx.flush()
     await notify_mentioned(tx, post, author, [actor for actor in written.mentioned if actor.id not in known])
     post.topic, post.author = topic, author
