@@ -30,10 +30,12 @@ log = logging.getLogger("folkmoot.jobs")
 LEASE = timedelta(seconds=20)
 RENEW_SECONDS = 5.0
 BATCH_MAX = 64
-REST_SECONDS_MAX = 0.25
+REST_SECONDS_MAX = 1.0
 # What becomes due within this time is claimed together.
 GATHER_SECONDS = 0.02
 PER_LANE = 8
+
+_JOBS: Any = Job.__table__
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ async def add_many(tx: Tx, rows: Iterable[dict[str, Any]]) -> None:
         return
     tx.has_jobs = True
     if all(row["key"] is None for row in values):
-        await tx.execute(insert(Job), values)
+        await tx.execute(insert(_JOBS), values)
         return
     dialect_insert = insert_sqlite if tx.is_sqlite else insert_postgresql
     await tx.execute(dialect_insert(Job).values(values).on_conflict_do_nothing(index_elements=["key"]))
@@ -385,14 +387,14 @@ class Worker:
 
     async def _work_in_batches(self, kind: str) -> None:
         """One batch of a kind at a time; what is claimed meanwhile is the next one. Where others waited to write, they
-        get as much time as the batch took: what comes in is taken in before it is worked on."""
+        get three times as long as the batch took: what comes in is taken in before it is worked on."""
         try:
             while waiting := self._batches.pop(kind, None):
                 jobs, self._batches[kind] = waiting[:BATCH_MAX], waiting[BATCH_MAX:]
                 started = time.monotonic()
                 await self._work(kind, jobs)
                 if self.database.writers_waiting:
-                    await asyncio.sleep(min(time.monotonic() - started, REST_SECONDS_MAX))
+                    await asyncio.sleep(min(3 * (time.monotonic() - started), REST_SECONDS_MAX))
         finally:
             self._batching.discard(kind)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
-from sqlalchemy import delete, null, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -294,30 +294,33 @@ class Inbox:
                     future.set_result(None)
 
 
+_ACTIVITIES: Any = Activity.__table__
+
+
 async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -> None:
-    # Of several with one id the first counts, but none whose signer is not proven yet before one whose signer is:
-    # otherwise a forger could use up the ids of others.
-    ordered = sorted(batch, key=lambda each: each[0]["envelope"] is not None)
-    unique = {row["uri"]: (row, line) for row, line, _ in reversed(ordered)}
+    """Write a batch down with a job for each. What we hold already stays as it is, except that an activity whose
+    signer was not proven gives way to one whose signer is: otherwise a forger could use up the ids of others."""
     insert = insert_sqlite if tx.is_sqlite else insert_postgresql
-    rows = [row for row, _ in reversed(unique.values())]
-    proven = [row["uri"] for row in rows if row["envelope"] is None]
-    await tx.execute(delete(Activity).where(Activity.uri.in_(proven), Activity.envelope.is_not(null())))
-    stored = await tx.execute(
-        insert(Activity).on_conflict_do_nothing(index_elements=["uri"]).returning(Activity.id, Activity.uri), rows
-    )
+    for is_proven in (True, False):
+        rows = {row["uri"]: row for row, _, _ in reversed(batch) if (row["envelope"] is None) is is_proven}
+        if not rows:
+            continue
+        statement: Any = insert(_ACTIVITIES)
+        if is_proven:
+            new = {name: statement.excluded[name] for name in rows[next(iter(rows))] if name != "uri"}
+            statement = statement.on_conflict_do_update(
+                index_elements=["uri"], set_=new, where=_ACTIVITIES.c.envelope.is_not(None)
+            )
+        else:
+            statement = statement.on_conflict_do_nothing(index_elements=["uri"])
+        values = [{"outcome": "", "sent_count": 0, "failed_count": 0, **row} for row in reversed(rows.values())]
+        await tx.execute(statement, values)
+    lines = {row["uri"]: line for row, line, _ in batch}
     await jobs.add_many(
         tx,
         [
-            {
-                "kind": "receive",
-                "argument": {"activity": id_},
-                "key": None,
-                "lane": "",
-                "line": unique[uri][1],
-                "run_at": tx.now,
-            }
-            for id_, uri in sorted(stored)
+            {"kind": "receive", "argument": {"uri": uri}, "key": None, "lane": "", "line": line, "run_at": tx.now}
+            for uri, line in lines.items()
         ],
     )
 
@@ -367,23 +370,23 @@ async def _together(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Claime
     """Handle those whose actor and parent we hold; answers the jobs that have to be done one by one."""
     alone: list[jobs.Claimed] = []
     async with site.database.write() as tx:
-        ids = {job.argument["activity"]: job for job in claimed}
-        rows = {row.id: row for row in (await tx.execute(select(Activity).where(Activity.id.in_(list(ids))))).scalars()}
-        documents = {id_: json.loads(row.document) for id_, row in rows.items()}
+        rows = await tx.preload(Activity, [job.argument["uri"] for job in claimed])
+        documents = {row.uri: json.loads(row.document) for row in rows if not row.outcome}
         await _preload(tx, list(documents.values()))
         done = []
-        for id_, job in ids.items():
-            row = rows.get(id_)
+        for job in claimed:
+            uri = job.argument["uri"]
+            row = await tx.by_uri(Activity, uri)
             if row is None or row.outcome:
                 done.append(job)
             elif (
                 row.envelope is not None
                 or (job.line is not None and any(job.line == other.line for other in alone))
-                or await _lacks(tx, documents[id_])
+                or await _lacks(tx, documents[uri])
             ):
                 alone.append(job)
             else:
-                await _apply(tx, row, documents[id_])
+                await _apply(tx, row, documents[uri])
                 done.append(job)
         if done:
             await jobs.finish(tx, done)
@@ -437,14 +440,14 @@ async def _apply(tx: Tx, activity: Activity, document: Document) -> None:
 
 async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
     budget = Budget(fetches=20, seconds=30)
-    id_ = job.argument["activity"]
+    uri = job.argument["uri"]
     outcome = ""
     try:
-        await _verify_kept(site, id_)
+        await _verify_kept(site, uri)
         for _ in range(25):
             try:
                 async with site.database.write() as tx:
-                    row = await tx.get(Activity, id_)
+                    row = await tx.by_uri(Activity, uri)
                     if row is not None and not row.outcome:
                         await _apply(tx, row, json.loads(row.document))
                     await jobs.finish(tx, [job])
@@ -463,20 +466,20 @@ async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
             return jobs.Failed(job, str(error)[:300])
         outcome = "unreachable"
     except Exception as error:
-        log.exception("activity %s", id_)
+        log.exception("activity %s", uri)
         if job.attempts < ATTEMPTS_MAX:
             return jobs.Failed(job, f"{type(error).__name__}: {error}"[:300])
         outcome = "error"
     async with site.database.write() as tx:
-        await tx.execute(update(Activity).where(Activity.id == id_).values(outcome=outcome))
+        await tx.execute(update(Activity).where(Activity.uri == uri).values(outcome=outcome))
         await jobs.finish(tx, [job])
     return None
 
 
-async def _verify_kept(site: Site, id_: int) -> None:
+async def _verify_kept(site: Site, uri: str) -> None:
     """Prove the signer of a request that was kept because the signer's server did not answer at the time."""
     async with site.database.read() as tx:
-        row = await tx.get(Activity, id_)
+        row = await tx.by_uri(Activity, uri)
     if row is None or row.envelope is None:
         return
     kept = row.envelope
@@ -499,4 +502,4 @@ async def _verify_kept(site: Site, id_: int) -> None:
         raise PolicyRefused("signature-wrong")
     async with site.database.write() as tx:
         await store_actor(tx, seen)
-        await tx.execute(update(Activity).where(Activity.id == id_).values(envelope=None))
+        await tx.execute(update(Activity).where(Activity.uri == uri).values(envelope=None))

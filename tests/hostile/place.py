@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -50,15 +51,13 @@ class Hostile(Peer):
     statuses: list[int] = field(default_factory=list)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:  # type: ignore[override]
-        if request.method == "POST":
-            answer = await super()._serve(request)
-            if self.statuses:
-                answer.set_status(self.statuses.pop(0))
-            return answer
         if request.path in self.answers:
             self.asked.append(request.path)
             return await self.answers[request.path](request)
-        return await super()._serve(request)
+        answer = await super()._serve(request)
+        if request.method == "POST" and self.statuses:
+            answer.set_status(self.statuses.pop(0))
+        return answer
 
     def redirect(self, path: str, location: str, status: int = 302) -> str:
         async def answer(_: web.Request) -> web.StreamResponse:
@@ -198,7 +197,10 @@ class Place:
 @asynccontextmanager
 async def opened(folder: Path, database_url: str = "", **changed: Any) -> AsyncIterator[Place]:
     """A place that works and answers until the end of the block."""
-    ports = [free_port() for _ in range(4)]
+    # Bound and not listened at: nobody else answers there either.
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", 0))
+    ports = [*(free_port() for _ in range(3)), int(silent.getsockname()[1])]
     (folder / "secret").write_text(SECRET.hex())
     settings = Settings(
         origin=f"http://127.0.0.1:{ports[0]}",
@@ -237,3 +239,4 @@ async def opened(folder: Path, database_url: str = "", **changed: Any) -> AsyncI
             yield place
     logging.getLogger("folkmoot").removeHandler(alarm)
     await site.close()
+    silent.close()

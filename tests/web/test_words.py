@@ -179,8 +179,8 @@ async def read(client, path, language):
 
 
 PAGES = {
-    "fr": {"/": "Activité récente", "/t/1": "1 réponse", "/sign-in": "Mot de passe", "/no-such": "Il n’y a rien ici"},
-    "es": {"/": "Actividad reciente", "/t/1": "1 respuesta", "/sign-in": "Contraseña", "/no-such": "Aquí no hay nada"},
+    "fr": {"/": "Récents", "/t/1": "1 réponse", "/sign-in": "Mot de passe", "/no-such": "Il n’y a rien ici"},
+    "es": {"/": "Recientes", "/t/1": "1 respuesta", "/sign-in": "Contraseña", "/no-such": "Aquí no hay nada"},
     "en": {"/": "Latest", "/t/1": "1 reply", "/sign-in": "Password", "/no-such": "Nothing is here"},
 }
 
