@@ -10,16 +10,17 @@ import logging
 from datetime import timedelta
 from typing import TypeVar
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from community import jobs, members, posts, text, topics
 from community.db import Tx
-from community.models import Activity, Actor, Host, Post, Topic
+from community.models import Activity, Actor, Host, Membership, Post, Topic
 from community.policy import Refused as PolicyRefused
 from community.posts import Written
 from federation import webfinger
-from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused
+from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
 from federation.site import Site
 from federation.translate import ACTOR_KINDS, NotUnderstood, SeenActor, SeenNote, from_actor, from_note
 from federation.vocabulary import Document, host_of, id_of, same_origin, type_of
@@ -126,6 +127,39 @@ async def fetch_key_owner(site: Site, key_id: str, budget: Budget) -> SeenActor:
     if seen.key_id != key_id:
         raise Refused(key_id, "key-not-listed")
     return seen
+
+
+async def retire(tx: Tx, actor: Actor) -> None:
+    """An account elsewhere is closed: it follows nothing any more."""
+    actor.state, actor.name, actor.summary_html, actor.avatar_url = "gone", "", "", ""
+    await tx.execute(
+        update(Membership)
+        .where(Membership.actor_id == actor.id)
+        .values(state="left")
+        .execution_options(synchronize_session=False)
+    )
+
+
+@jobs.works("fetch-actor")
+async def fetch_actor_again(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
+    """Read an actor's document anew from its own address: its key may have changed, or its inbox says it is gone."""
+    results: list[jobs.Result] = []
+    for job in claimed:
+        uri = job.argument["uri"]
+        try:
+            seen = await fetch_actor(site, uri, Budget(fetches=3, seconds=15))
+            async with site.database.write() as tx:
+                await store_actor(tx, seen)
+        except Gone:
+            async with site.database.write() as tx:
+                actor = await tx.by_uri(Actor, uri)
+                if actor is not None and not actor.is_local:
+                    await retire(tx, actor)
+        except (FetchError, BudgetSpent, PolicyRefused) as error:
+            results.append(jobs.Failed(job, str(error), is_final=not isinstance(error, Unreachable)))
+            continue
+        results.append(jobs.Done(job))
+    return results
 
 
 # --- Posts -----------------------------------------------------------------------------------------------------------

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from community import groups, jobs, posts
 from community.db import Tx
 from community.models import Actor, Membership, Post
 from community.policy import Refused
-from federation.client import Budget, FetchError, Unreachable
-from federation.dereference import fetch_actor, store_actor
+from federation.dereference import retire
 from federation.site import Site
 from federation.translate import NotUnderstood, from_actor
 from federation.vocabulary import id_of
@@ -69,32 +68,10 @@ async def update_actor(tx: Tx, received: Received) -> str | None:
     return "actor-updated"
 
 
-@jobs.works("fetch-actor")
-async def fetch_actor_again(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
-    """Read an actor's document anew from its own address: its key may have changed."""
-
-    results: list[jobs.Result] = []
-    for job in claimed:
-        try:
-            seen = await fetch_actor(site, job.argument["uri"], Budget(fetches=3, seconds=15))
-            async with site.database.write() as tx:
-                await store_actor(tx, seen)
-            results.append(jobs.Done(job))
-        except (FetchError, Refused) as error:
-            results.append(jobs.Failed(job, str(error), is_final=not isinstance(error, Unreachable)))
-    return results
-
-
 async def delete_actor(tx: Tx, received: Received) -> str:
     """An account elsewhere was closed: it follows nothing any more, and what it wrote goes in the background."""
     actor = received.actor
-    actor.state, actor.name, actor.summary_html, actor.avatar_url = "gone", "", "", ""
-    await tx.execute(
-        update(Membership)
-        .where(Membership.actor_id == actor.id)
-        .values(state="left")
-        .execution_options(synchronize_session=False)
-    )
+    await retire(tx, actor)
     await jobs.add(tx, "erase-posts", {"actor": actor.id}, key=f"erase-posts:{actor.id}")
     return "actor-gone"
 

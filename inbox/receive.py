@@ -84,6 +84,10 @@ class Inbox:
     async def post(self, request: web.Request) -> web.Response:
         """The aiohttp handler of every inbox."""
         try:
+            if "name" in request.match_info and not await self._is_known(
+                self.site.settings.origin + request.path.removesuffix("/inbox")
+            ):
+                raise Refusal(404, "no-such-inbox")
             word = await self._take(request)
         except Refusal as refusal:
             headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after else None
@@ -285,6 +289,10 @@ class Inbox:
                 async with self.site.database.write() as tx:
                     await _insert(tx, batch)
             except Exception as error:
+                if len(batch) > 1:  # one that cannot be stored is not to cost the others their answer
+                    for each in batch:
+                        await self._store_alone(each)
+                    continue
                 for _, _, future in batch:
                     if not future.done():
                         future.set_exception(error)
@@ -292,6 +300,15 @@ class Inbox:
             for _, _, future in batch:
                 if not future.done():
                     future.set_result(None)
+
+    async def _store_alone(self, each: tuple[dict[str, Any], str | None, asyncio.Future[None]]) -> None:
+        try:
+            async with self.site.database.write() as tx:
+                await _insert(tx, [each])
+        except Exception as error:
+            each[2].set_exception(error)
+        else:
+            each[2].set_result(None)
 
 
 _ACTIVITIES: Any = Activity.__table__
@@ -433,7 +450,7 @@ async def _apply(tx: Tx, activity: Activity, document: Document) -> None:
         activity.outcome = "type-unsupported"
         return
     actor = await need(tx, Actor, activity.actor_uri)
-    if actor.state == "suspended":
+    if actor.state == "suspended" and activity.type != "Delete":
         raise PolicyRefused("actor-is-suspended")
     activity.outcome = await handler(tx, registry.Received(activity, document, actor)) or "done"
 
@@ -462,12 +479,12 @@ async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
     except BudgetSpent:
         outcome = "budget-spent"
     except (Unreachable, IntegrityError, OperationalError) as error:
-        if job.attempts < ATTEMPTS_MAX:
+        if job.attempts < min(ATTEMPTS_MAX, len(site.settings.retry_seconds)):
             return jobs.Failed(job, str(error)[:300])
         outcome = "unreachable"
     except Exception as error:
         log.exception("activity %s", uri)
-        if job.attempts < ATTEMPTS_MAX:
+        if job.attempts < min(ATTEMPTS_MAX, len(site.settings.retry_seconds)):
             return jobs.Failed(job, f"{type(error).__name__}: {error}"[:300])
         outcome = "error"
     async with site.database.write() as tx:

@@ -188,7 +188,8 @@ async def _body(site: Site, activity_id: int, signer_id: int) -> tuple[bytes, st
 
 
 async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
-    """Keep on each activity how many inboxes have it and how many were given up, for ``folkmoot explain``."""
+    """Keep on each activity how many inboxes have it and how many were given up, for ``folkmoot explain``; look again
+    at actors whose inbox says that it is gone."""
     sent: dict[int, int] = defaultdict(int)
     failed: dict[int, int] = defaultdict(int)
     for result in results:
@@ -196,6 +197,8 @@ async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
             sent[result.job.argument["activity"]] += 1
         elif isinstance(result, jobs.Failed) and jobs.is_over(tx, result):
             failed[result.job.argument["activity"]] += 1
+            if result.error.startswith(("404", "410")):
+                await _doubt(tx, result.job.argument["inbox"])
     for activity_id in {*sent, *failed}:
         await tx.execute(
             update(Activity)
@@ -206,6 +209,12 @@ async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
             )
             .execution_options(synchronize_session=False)
         )
+
+
+async def _doubt(tx: Tx, inbox: str) -> None:
+    """Have the owner of an inbox that is gone fetched again: if the account is closed, it follows nothing any more."""
+    for uri in (await tx.execute(select(Actor.uri).where(Actor.inbox == inbox, Actor.state == "active"))).scalars():
+        await jobs.add(tx, "fetch-actor", {"uri": uri}, key=f"fetch-actor:{uri}")
 
 
 @jobs.works("deliver", settled=_count)

@@ -109,7 +109,7 @@ async def test_a_remote_author_is_shown_with_handle_and_server(
     await theirs.get_by_role("link", name="alice").first.click()
     await expect(page.get_by_text(elsewhere.handle("alice")).first).to_be_visible()
     await expect(page.get_by_role("link", name=f"Profile on {elsewhere.host}")).to_have_attribute(
-        "href", elsewhere.uri("alice")
+        "href", f"{elsewhere.origin}/@alice"
     )
     await expect(page.get_by_text("Look at our timetable.")).to_be_visible()
 

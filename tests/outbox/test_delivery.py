@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from community import posts, topics
+from community import groups, posts, topics
 from community.models import Activity, Actor, Host, Job, Topic
 from federation.site import Site
 from tests.conftest import MakeMember, MakeTheme
@@ -179,3 +179,24 @@ async def test_a_blocked_host_gets_nothing(
     await _open(site, anna, mobility.actor)
     await _idle(site)
     assert peer.received == []
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_whose_inbox_is_gone_follows_no_more(
+    site: Site, client: Any, at_work: None, peer: Peer, member: MakeMember, theme: MakeTheme
+) -> None:
+    anna, mobility = await member("anna"), await theme("mobility")
+    peer.actor("tess", endpoints={})
+    await _follow(site, peer, mobility.actor, "mastodon")
+    peer.answer = 410
+    peer.served["/users/tess"] = {"id": peer.uri(), "type": "Tombstone"}
+    await _open(site, anna, mobility.actor)
+
+    async def is_gone() -> bool:
+        async with site.database.read() as tx:
+            actor = await tx.by_uri(Actor, peer.uri())
+            return actor is not None and actor.state == "gone"
+
+    await until(is_gone)
+    async with site.database.read() as tx:
+        assert await groups.count_followers(tx, mobility.actor_id) == (0, 0)

@@ -24,5 +24,6 @@ for (const box of document.querySelectorAll("[data-handle]")) {
     shown.textContent = `@${name}@${box.dataset.handle}`;
   };
   input.addEventListener("input", show);
-  show();
+  // A name that was just refused is nobody's address.
+  if (input.getAttribute("aria-invalid") !== "true") show();
 }
