@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((path for name in _NAMES if (path := shutil.which(name))), None)
 # Chromium refuses to run as root with its sandbox, and would ask the network for updates at every start.
 ARGUMENTS = [
     "--no-sandbox",

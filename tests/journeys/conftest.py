@@ -33,8 +33,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add what the server wrote to the report of a failure."""
     report = yield
-    if report.failed and isinstance(item, pytest.Function) and "folkmoot" in item.funcargs:
-        report.sections.append(("output of folkmoot", item.funcargs["folkmoot"].output()))
+    server = getattr(item, "funcargs", {}).get("folkmoot")
+    if report.failed and isinstance(server, Folkmoot):
+        report.sections.append(("output of folkmoot", server.output()))
     return report
 
 

@@ -39,7 +39,8 @@ PAGES = {
     "delete": ("{post}/delete", "planner"),
     "profile-here": ("/u/planner", ""),
     "profile-elsewhere": ("{alice}", ""),
-    "notifications": ("/notifications", "neighbour"),
+    "notifications": ("/notifications", "planner"),
+    "notifications-none": ("/notifications", "warden"),
     "sign-in": ("/sign-in", ""),
     "sign-up": ("/sign-up", ""),
     "settings": ("/settings", "planner"),
@@ -165,6 +166,13 @@ async def test_open_menus_and_the_composer_are_accessible(open_page: OpenPage, l
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     assert wrong + await violations(page) == []
+
+
+async def test_an_empty_page_says_so_in_one_line(open_page: OpenPage, admin: str) -> None:
+    page = await open_page("/notifications", as_=admin)
+    box = await page.get_by_text("Nothing yet. You are told here").bounding_box()
+    assert box is not None
+    assert box["width"] > 400
 
 
 async def test_a_member_chooses_dark_and_it_stays(open_page: OpenPage) -> None:

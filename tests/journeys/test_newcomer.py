@@ -66,6 +66,7 @@ async def test_a_form_with_a_mistake_keeps_what_was_typed(open_page: OpenPage, w
     await expect(page.get_by_role("alert")).to_contain_text("This name is taken.")
     await expect(name).to_have_value("Planner")
     await expect(name).to_be_focused()
+    await expect(page.get_by_text("People write to you as")).to_be_hidden()
     await expect(name).to_have_accessible_description(re.compile("This name is taken"))
     await expect(page.get_by_label("E-mail address")).to_have_value(f"{word}@example.org")
     await expect(page.get_by_label("Full name")).to_have_value("Somebody new")
