@@ -168,6 +168,16 @@ async def test_open_menus_and_the_composer_are_accessible(open_page: OpenPage, l
     assert wrong + await violations(page) == []
 
 
+async def test_on_a_small_screen_no_face_covers_words(open_page: OpenPage, lively: dict[str, str]) -> None:
+    page = await open_page(lively["topic"], viewport={"width": 390, "height": 900})
+    answered = post(page, "Then I would take it.")
+    face = await answered.locator(".face").bounding_box()
+    words = await answered.get_by_text("in reply to alice").bounding_box()
+    assert face is not None
+    assert words is not None
+    assert face["y"] + face["height"] <= words["y"]
+
+
 async def test_an_empty_page_says_so_in_one_line(open_page: OpenPage, admin: str) -> None:
     page = await open_page("/notifications", as_=admin)
     box = await page.get_by_text("Nothing yet. You are told here").bounding_box()
