@@ -51,6 +51,13 @@ class Tx(AsyncSession):
     _by_uri: dict[tuple[type[Any], str], Any]
     _locked: dict[tuple[type[Any], Any], Any]
     _signals: list[tuple[str, Any]]
+    _rows: defaultdict[type[Any], list[dict[str, Any]]]
+    noted: dict[Any, Any]  # what subscribers looked up and may use again in this transaction
+
+    def insert(self, model: type[Any], **row: Any) -> None:
+        """Have a row written at the end of the transaction, together with all others of its table: for rows that
+        nothing in this transaction asks for again. Every column without a default in the database has to be given."""
+        self._rows[model].append(row)
 
     def signal(self, channel: str, thing: Any = None) -> None:
         """Tell the listeners of ``channel``, once this transaction has committed, that a row changed."""
@@ -143,7 +150,7 @@ class Database:
                 settings.postgresql_url, pool_size=8, max_overflow=8, pool_pre_ping=True
             )
             self._write_lock = None
-        self.writers_waiting = 0
+        self.taken_in_at = float("-inf")  # when something from elsewhere was last stored, on the monotonic clock
         self._listening: asyncio.Task[None] | None = None
 
     @property
@@ -156,6 +163,7 @@ class Database:
         tx.now = self.clock()
         tx.signals = []
         tx._signals = []
+        tx._rows, tx.noted = defaultdict(list), {}
         tx._by_key, tx._by_uri, tx._locked = defaultdict(dict), {}, {}
         tx.has_jobs = False
         tx.is_sqlite = self.is_sqlite
@@ -178,23 +186,11 @@ class Database:
             async with self._writing() as tx:
                 yield tx
         else:
-            async with self._turn(self._write_lock), self._writing() as tx:
+            async with self._write_lock, self._writing() as tx:
                 yield tx
         if tx.has_jobs:
             self.jobs_added.set()
         self.hub.publish(tx.signals)
-
-    @asynccontextmanager
-    async def _turn(self, lock: asyncio.Lock) -> AsyncIterator[None]:
-        self.writers_waiting += 1
-        try:
-            await lock.acquire()
-        finally:
-            self.writers_waiting -= 1
-        try:
-            yield
-        finally:
-            lock.release()
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Tx]:
@@ -203,6 +199,8 @@ class Database:
             try:
                 yield tx
                 await tx.flush()
+                for model, rows in tx._rows.items():
+                    await tx.execute(insert(model.__table__), rows)
                 # Rows that were made in this transaction have their ids only now.
                 tx.signals = [
                     (channel, thing if isinstance(thing, int) else getattr(thing, "id", 0))

@@ -155,6 +155,7 @@ async def follow(
         membership = Membership(actor_id=actor.id, group_id=group.id, role="member", created_at=tx.now)
         tx.add(membership)
     membership.state = "accepted"
+    tx.noted.clear()
     membership.follow_uri = str((follow or {}).get("id", ""))
     await tx.flush()
     tx.signal("anything")
@@ -176,6 +177,7 @@ async def leave(
     if follow_uri and membership.follow_uri and membership.follow_uri != follow_uri:
         return False
     membership.state = "left"
+    tx.noted.clear()
     await tx.flush()
     tx.signal("anything")
     await emit(tx, MembershipChanged(membership, actor, group, "leave", activity=activity))

@@ -31,6 +31,8 @@ LEASE = timedelta(seconds=20)
 RENEW_SECONDS = 5.0
 BATCH_MAX = 64
 REST_SECONDS_MAX = 1.0
+# So long after the last arrival there is still a rush.
+RUSH_SECONDS = 0.05
 # What becomes due within this time is claimed together.
 GATHER_SECONDS = 0.02
 PER_LANE = 8
@@ -115,7 +117,7 @@ async def add(
     """Put one job into the queue; a second job with the same ``key`` is not added while the first stands."""
     row = {"kind": kind, "argument": argument, "key": key, "lane": lane, "line": line, "run_at": run_at or tx.now}
     if key is None:
-        tx.add(Job(**row))
+        tx.insert(Job, **row, attempts=0, error="")
         tx.has_jobs = True
     else:
         await add_many(tx, [row])
@@ -135,7 +137,7 @@ async def add_many(tx: Tx, rows: Iterable[dict[str, Any]]) -> None:
 
 
 async def finish(tx: Tx, jobs: Iterable[Claimed]) -> None:
-    await tx.execute(delete(Job).where(Job.id.in_([job.id for job in jobs])))
+    await tx.execute(delete(_JOBS).where(_JOBS.c.id.in_([job.id for job in jobs])))
 
 
 async def renew(tx: Tx, ids: Iterable[int]) -> None:
@@ -393,10 +395,17 @@ class Worker:
                 jobs, self._batches[kind] = waiting[:BATCH_MAX], waiting[BATCH_MAX:]
                 started = time.monotonic()
                 await self._work(kind, jobs)
-                if self.database.writers_waiting:
-                    await asyncio.sleep(min(3 * (time.monotonic() - started), REST_SECONDS_MAX))
+                await self._make_way(time.monotonic() - started)
         finally:
             self._batching.discard(kind)
+
+    async def _make_way(self, spent: float) -> None:
+        """While much comes in, it is taken in before it is worked on, for at most three times as long as a batch took:
+        senders wait for an answer, readers wait a moment longer."""
+        end = time.monotonic() + min(3 * spent, REST_SECONDS_MAX)
+        await asyncio.sleep(GATHER_SECONDS)  # what waited for the batch to end is stored first
+        while time.monotonic() < min(end, self.database.taken_in_at + RUSH_SECONDS):  # noqa: ASYNC110
+            await asyncio.sleep(GATHER_SECONDS)
 
     async def _work(self, kind: str, jobs: list[Claimed]) -> None:
         try:

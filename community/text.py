@@ -76,6 +76,15 @@ def _bleach_attribute(tag: str, name: str, value: str) -> bool:
     return tag == "ol" and name == "start" and value.isdigit()
 
 
+_nh3 = nh3.Cleaner(
+    tags=set(_TAGS),
+    clean_content_tags={"script", "style", "template", "noscript", "svg", "math"},
+    attributes={"a": {"href"}, "ol": {"start"}},
+    url_schemes=set(_SCHEMES),
+    url_relative="deny",
+    link_rel=_REL,
+    strip_comments=True,
+)
 _bleach = bleach.Cleaner(tags=_TAGS, attributes=_bleach_attribute, protocols=_SCHEMES, strip=True, strip_comments=True)
 
 
@@ -85,16 +94,7 @@ def clean(html: str) -> str:
     html = html[:MAX_HTML].replace("\0", "")
     if _is_too_intricate(html):
         return clean(f"<p>{escape(html_entities.unescape(_TAG.sub(' ', html)))}</p>")
-    first = nh3.clean(
-        html,
-        tags=set(_TAGS),
-        clean_content_tags={"script", "style", "template", "noscript", "svg", "math"},
-        attributes={"a": {"href"}, "ol": {"start"}},
-        url_schemes=set(_SCHEMES),
-        url_relative="deny",
-        link_rel=_REL,
-        strip_comments=True,
-    )
+    first = _nh3.clean(html)
     if "<" not in first:
         return first
     second = _bleach.clean(first)

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
@@ -297,6 +298,7 @@ class Inbox:
                     if not future.done():
                         future.set_exception(error)
                 continue
+            self.site.database.taken_in_at = time.monotonic()
             for _, _, future in batch:
                 if not future.done():
                     future.set_result(None)
@@ -312,26 +314,27 @@ class Inbox:
 
 
 _ACTIVITIES: Any = Activity.__table__
+_STORED = ("direction", "type", "actor_uri", "object_uri", "document", "envelope", "at")
+
+
+@lru_cache(maxsize=4)
+def _insertion(is_sqlite: bool, is_proven: bool) -> Any:
+    """What we hold already stays as it is, except that an activity whose signer was not proven gives way to one whose
+    signer is: otherwise a forger could use up the ids of others."""
+    statement: Any = (insert_sqlite if is_sqlite else insert_postgresql)(_ACTIVITIES)
+    if not is_proven:
+        return statement.on_conflict_do_nothing(index_elements=["uri"])
+    new = {name: statement.excluded[name] for name in _STORED}
+    return statement.on_conflict_do_update(index_elements=["uri"], set_=new, where=_ACTIVITIES.c.envelope.is_not(None))
 
 
 async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -> None:
-    """Write a batch down with a job for each. What we hold already stays as it is, except that an activity whose
-    signer was not proven gives way to one whose signer is: otherwise a forger could use up the ids of others."""
-    insert = insert_sqlite if tx.is_sqlite else insert_postgresql
+    """Write a batch down with a job for each; of several with one id the first counts."""
     for is_proven in (True, False):
         rows = {row["uri"]: row for row, _, _ in reversed(batch) if (row["envelope"] is None) is is_proven}
-        if not rows:
-            continue
-        statement: Any = insert(_ACTIVITIES)
-        if is_proven:
-            new = {name: statement.excluded[name] for name in rows[next(iter(rows))] if name != "uri"}
-            statement = statement.on_conflict_do_update(
-                index_elements=["uri"], set_=new, where=_ACTIVITIES.c.envelope.is_not(None)
-            )
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=["uri"])
-        values = [{"outcome": "", "sent_count": 0, "failed_count": 0, **row} for row in reversed(rows.values())]
-        await tx.execute(statement, values)
+        if rows:
+            values = [{"outcome": "", "sent_count": 0, "failed_count": 0, **row} for row in reversed(rows.values())]
+            await tx.execute(_insertion(tx.is_sqlite, is_proven), values)
     lines = {row["uri"]: line for row, line, _ in batch}
     await jobs.add_many(
         tx,

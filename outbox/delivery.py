@@ -1,8 +1,8 @@
 """The only sender: activities are written down, fanned out to inboxes, signed and posted.
 
-A subscriber calls ``send``; that writes the activity and one ``fan-out`` job. The job works out the distinct inboxes
-and writes one ``deliver`` job for each. A delivery is signed afresh at every attempt: Mastodon refuses signatures that
-are older than about an hour.
+A subscriber calls ``send``; that writes the activity and one ``deliver`` job for each distinct inbox, or, where they
+are many, one ``fan-out`` job that does so in its own time. A delivery is signed afresh at every attempt: Mastodon
+refuses signatures that are older than about an hour.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sqlalchemy import or_, select, update
 
 from community import jobs
 from community.db import Tx
-from community.models import Activity, Actor, Host, Membership, Post
+from community.models import Activity, Actor, Host, Job, Membership, Post
 from community.policy import names_of_host
 from federation import signatures
 from federation.client import Forbidden, Signer, Unreachable
@@ -35,6 +35,7 @@ FORUMS = frozenset("lemmy piefed mbin kbin nodebb discourse folkmoot lotide smit
 
 _FINAL = frozenset({400, 404, 405, 406, 410, 413, 414, 415, 422, 501})
 _BODIES_MAX = 500
+AT_ONCE_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class To:
     leaves the shared inbox aside, for what concerns one actor alone.
     """
 
-    followers_of: Sequence[int] = ()
-    actors: Sequence[int] = ()
+    followers_of: tuple[int, ...] = ()
+    actors: tuple[int, ...] = ()
     topic: int | None = None
     form: str = ""
     has_left: bool = False
@@ -64,27 +65,49 @@ async def send(tx: Tx, document: Document, signer: Actor, *to: To) -> None:
     raw = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     if '"bto"' in raw or '"bcc"' in raw:
         raw = json.dumps(without_private_recipients(document), ensure_ascii=False, separators=(",", ":"))
-    tx.add(
-        Activity(
-            uri=document["id"],
-            direction="out",
-            type=str(type_of(document)),
-            actor_uri=signer.uri,
-            object_uri=_about(document),
-            document=raw,
-            at=tx.now,
-            outcome="sent",
+    tx.insert(
+        Activity,
+        uri=document["id"],
+        direction="out",
+        type=str(type_of(document)),
+        actor_uri=signer.uri,
+        object_uri=_about(document),
+        document=raw,
+        at=tx.now,
+        outcome="sent",
+    )
+    found = await _noted_inboxes(tx, to)
+    if len(found) <= AT_ONCE_MAX:
+        _deliver_to(tx, document["id"], signer.id, found)
+    else:
+        argument = {"uri": document["id"], "signer": signer.id, "to": [asdict(each) for each in to]}
+        await jobs.add(tx, "fan-out", argument)
+
+
+async def _noted_inboxes(tx: Tx, to: tuple[To, ...]) -> dict[str, str]:
+    """The inboxes of followers are looked up once in a transaction, which may handle many activities."""
+    if any(each.topic is not None or each.actors for each in to):
+        return await inboxes(tx, to)
+    if to not in tx.noted:
+        tx.noted[to] = await inboxes(tx, to)
+    found: dict[str, str] = tx.noted[to]
+    return found
+
+
+def _deliver_to(tx: Tx, uri: str, signer_id: int, found: dict[str, str]) -> None:
+    for inbox, host in found.items():
+        tx.insert(
+            Job,
+            kind="deliver",
+            argument={"activity": uri, "inbox": inbox, "signer": signer_id},
+            key=None,
+            lane=host,
+            line=inbox,
+            run_at=tx.now,
+            attempts=0,
+            error="",
         )
-    )
-    await jobs.add(
-        tx,
-        "fan-out",
-        {
-            "uri": document["id"],
-            "signer": signer.id,
-            "to": [asdict(each) for each in to],
-        },
-    )
+    tx.has_jobs = tx.has_jobs or bool(found)
 
 
 def _about(document: Document) -> str:
@@ -139,48 +162,26 @@ def _runs(form: str) -> Any:
 async def fan_out(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
     """Turn activities into deliveries, in the same transaction that ends the jobs."""
     async with site.database.write() as tx:
-        uris = [job.argument["uri"] for job in claimed]
-        ids = dict((await tx.execute(select(Activity.uri, Activity.id).where(Activity.uri.in_(uris)))).all())
-        cache: dict[str, dict[str, str]] = {}
-        rows: list[dict[str, Any]] = []
         for job in claimed:
-            targets = json.dumps(job.argument["to"], sort_keys=True)
-            if targets not in cache:
-                cache[targets] = await inboxes(tx, [To(**each) for each in job.argument["to"]])
-            activity_id = ids.get(job.argument["uri"])
-            if activity_id is None:
-                continue
-            rows += [
-                {
-                    "kind": "deliver",
-                    "argument": {"activity": activity_id, "inbox": inbox, "signer": job.argument["signer"]},
-                    "key": None,
-                    "lane": host,
-                    "line": inbox,
-                    "run_at": tx.now,
-                }
-                for inbox, host in cache[targets].items()
-            ]
-        for start in range(0, len(rows), 1000):
-            await jobs.add_many(tx, rows[start : start + 1000])
+            to = tuple(To(**each) for each in job.argument["to"])
+            _deliver_to(tx, job.argument["uri"], job.argument["signer"], await inboxes(tx, to))
         await jobs.finish(tx, claimed)
     return []
 
 
 # Bodies with their digests, shared by the many deliveries of one activity.
-_bodies: OrderedDict[tuple[int, int], tuple[bytes, str]] = OrderedDict()
+_bodies: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
 
 
-async def _body(site: Site, activity_id: int, signer_id: int) -> tuple[bytes, str, Signer]:
-    key = id(site), activity_id
-    held = _bodies.get(key)
+async def _body(site: Site, uri: str, signer_id: int) -> tuple[bytes, str, Signer]:
+    held = _bodies.get(uri)
     signer = site.held_signer(signer_id)
     if held is None or signer is None:
         async with site.database.read() as tx:
             if held is None:
-                row = await tx.get_one(Activity, activity_id)
-                body = row.document.encode()
-                held = _bodies[key] = body, signatures.digest_of(body)
+                sent = select(Activity.document).where(Activity.uri == uri)
+                body = (await tx.execute(sent)).scalar_one().encode()
+                held = _bodies[uri] = body, signatures.digest_of(body)
                 if len(_bodies) > _BODIES_MAX:
                     _bodies.popitem(last=False)
             signer = await site.signer(tx, signer_id)
@@ -190,8 +191,8 @@ async def _body(site: Site, activity_id: int, signer_id: int) -> tuple[bytes, st
 async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
     """Keep on each activity how many inboxes have it and how many were given up, for ``folkmoot explain``; look again
     at actors whose inbox says that it is gone."""
-    sent: dict[int, int] = defaultdict(int)
-    failed: dict[int, int] = defaultdict(int)
+    sent: dict[str, int] = defaultdict(int)
+    failed: dict[str, int] = defaultdict(int)
     for result in results:
         if isinstance(result, jobs.Done):
             sent[result.job.argument["activity"]] += 1
@@ -199,13 +200,13 @@ async def _count(tx: Tx, results: Sequence[jobs.Result]) -> None:
             failed[result.job.argument["activity"]] += 1
             if result.error.startswith(("404", "410")):
                 await _doubt(tx, result.job.argument["inbox"])
-    for activity_id in {*sent, *failed}:
+    for uri in {*sent, *failed}:
         await tx.execute(
             update(Activity)
-            .where(Activity.id == activity_id)
+            .where(Activity.uri == uri)
             .values(
-                sent_count=Activity.sent_count + sent[activity_id],
-                failed_count=Activity.failed_count + failed[activity_id],
+                sent_count=Activity.sent_count + sent[uri],
+                failed_count=Activity.failed_count + failed[uri],
             )
             .execution_options(synchronize_session=False)
         )

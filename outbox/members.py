@@ -23,7 +23,7 @@ async def answer_follow(tx: Tx, event: MembershipChanged) -> None:
     }
     kind = "Accept" if event.what == "accept" else "Reject"
     answer = translate.activity(kind, new_uri(tx), event.group, follow, tx.now, to=[event.actor.uri])
-    await send(tx, answer, event.group, To(actors=[event.actor.id], own_inbox=True))
+    await send(tx, answer, event.group, To(actors=(event.actor.id,), own_inbox=True))
 
 
 @on(ActorChanged)
@@ -39,4 +39,4 @@ async def tell_followers(tx: Tx, event: ActorChanged) -> None:
         tx.now,
         **{"@context": context, "to": [PUBLIC], "cc": [event.actor.followers_uri]},
     )
-    await send(tx, change, event.actor, To(followers_of=[event.actor.id]))
+    await send(tx, change, event.actor, To(followers_of=(event.actor.id,)))

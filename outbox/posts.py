@@ -22,7 +22,7 @@ async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tu
     people = {actor.id for actor in mentioned}
     if post.reply_to_id is not None:
         people.add((await tx.get_one(Post, post.reply_to_id)).author_id)
-    return To(followers_of=[author.id], actors=sorted(people), topic=topic.id)
+    return To(followers_of=(author.id,), actors=tuple(sorted(people)), topic=topic.id)
 
 
 def _original(activity: Activity | None, *kinds: str) -> Document | None:
@@ -43,21 +43,21 @@ async def announce(tx: Tx, event: PostCreated) -> None:
         inner: Document | None = translate.about_object("Create", new_uri(tx), author, note, tx.now)
         direct = await _direct(tx, topic, post, author, event.mentioned)
         # Lemmy drops a wrapped top-level Note: it gets the author's own Create.
-        lemmy = [To(followers_of=[group.id], form="lemmy")] if is_opener else []
+        lemmy = [To(followers_of=(group.id,), form="lemmy")] if is_opener else []
         assert inner is not None
         await send(tx, inner, author, direct, *lemmy)
     else:
         inner = _original(event.activity, "Create", "Update")
     if is_opener:
         boost = translate.announce(new_uri(tx), group, post.uri, author.uri, tx.now)
-        await send(tx, boost, group, To(followers_of=[group.id], form="plain"))
+        await send(tx, boost, group, To(followers_of=(group.id,), form="plain"))
     if inner is not None:
         await _wrap(tx, group, inner)
 
 
 async def _wrap(tx: Tx, group: Actor, inner: Document, *, has_left: bool = False) -> None:
     wrapped = translate.announce(new_uri(tx), group, inner, id_of(inner["actor"]) or "", tx.now)
-    await send(tx, wrapped, group, To(followers_of=[group.id], form="wrapped", has_left=has_left))
+    await send(tx, wrapped, group, To(followers_of=(group.id,), form="wrapped", has_left=has_left))
 
 
 @on(PostEdited)
@@ -75,7 +75,7 @@ async def _send_update(
         inner: Document | None = translate.about_object("Update", new_uri(tx), author, note, tx.now)
         assert inner is not None
         direct = await _direct(tx, topic, post, author, mentioned)
-        await send(tx, inner, author, direct, To(followers_of=[group.id], has_left=True))
+        await send(tx, inner, author, direct, To(followers_of=(group.id,), has_left=True))
     else:
         inner = _original(activity, "Update")
     if inner is not None:
@@ -91,7 +91,7 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
     """
     post, topic, author = event.post, event.topic, event.author
     group = await tx.get_one(Actor, topic.group_id)
-    everyone = To(followers_of=[group.id], has_left=True)
+    everyone = To(followers_of=(group.id,), has_left=True)
     stone = translate.tombstone(post.uri, tx.now)
     del stone["@context"]
     addressed = {"to": [PUBLIC, group.uri], "cc": [group.followers_uri], "audience": group.uri}
@@ -106,7 +106,7 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
     if event.by.id != author.id:
         inner = translate.activity("Delete", new_uri(tx), event.by, post.uri, tx.now, summary=event.reason, **addressed)
         if not author.is_local:
-            await send(tx, inner, event.by, To(actors=[author.id]))
+            await send(tx, inner, event.by, To(actors=(author.id,)))
     if inner is not None:
         await _wrap(tx, group, inner, has_left=True)
     if post.number == 1:
@@ -128,7 +128,7 @@ async def _withdraw_boost(tx: Tx, group: Actor, post: Post) -> None:
         if boost.get("object") == post.uri:
             boost.pop("@context", None)
             undo = translate.activity("Undo", new_uri(tx), group, boost, tx.now, to=[PUBLIC], cc=[group.followers_uri])
-            await send(tx, undo, group, To(followers_of=[group.id], form="plain", has_left=True))
+            await send(tx, undo, group, To(followers_of=(group.id,), form="plain", has_left=True))
 
 
 @on(TopicChanged)

@@ -16,8 +16,8 @@ async def tell_author(tx: Tx, event: Reacted) -> None:
         return
     like = translate.activity("Like", event.uri, event.by, event.post.uri, tx.now, to=[author.uri])
     if event.is_on:
-        await send(tx, like, event.by, To(actors=[author.id]))
+        await send(tx, like, event.by, To(actors=(author.id,)))
         return
     like.pop("@context")
     undo = translate.activity("Undo", new_uri(tx), event.by, like, tx.now, to=[author.uri])
-    await send(tx, undo, event.by, To(actors=[author.id]))
+    await send(tx, undo, event.by, To(actors=(author.id,)))

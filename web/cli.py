@@ -303,7 +303,7 @@ def explain(uri: str) -> None:
                     waiting = (
                         await tx.execute(
                             select(Job.argument, Job.attempts, Job.run_at, Job.error, Job.failed_at).where(
-                                Job.kind == "deliver", Job.argument["activity"].as_integer() == row.id
+                                Job.kind == "deliver", Job.argument["activity"].as_string() == row.uri
                             )
                         )
                     ).all()
