@@ -231,7 +231,7 @@ async def log_entries(tx: Tx, *, before: int | None = None, limit: int = 50) -> 
     """What staff did, the newest first; ``before`` is the id of the last entry already seen."""
     query = (
         select(LogEntry)
-        .options(joinedload(LogEntry.actor), joinedload(LogEntry.topic))
+        .options(joinedload(LogEntry.actor), joinedload(LogEntry.topic), joinedload(LogEntry.post))
         .order_by(LogEntry.id.desc())
         .limit(limit)
     )

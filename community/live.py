@@ -18,7 +18,7 @@ class Hub:
     def __init__(self) -> None:
         self.sender = secrets.token_hex(4)
         self.is_alone = False  # nobody outside this process listens (the one server on SQLite)
-        self._queues: dict[str, set[asyncio.Queue[int]]] = defaultdict(set)
+        self._queues: dict[str, dict[asyncio.Queue[int], Callable[[], bool]]] = defaultdict(dict)
         self._watchers: list[Callable[[], None]] = []
 
     def on_change(self, watcher: Callable[[], None]) -> None:
@@ -38,16 +38,18 @@ class Hub:
                 watcher()
 
     @contextmanager
-    def listen(self, channel: str) -> Iterator[asyncio.Queue[int]]:
-        """A queue of the references signalled on ``channel`` while the block runs; the oldest fall out when full."""
+    def listen(self, channel: str, is_open: Callable[[], bool] = lambda: True) -> Iterator[asyncio.Queue[int]]:
+        """A queue of the references signalled on ``channel`` while the block runs; the oldest fall out when full.
+        ``is_open`` tells whether somebody is still there to hear."""
         queue: asyncio.Queue[int] = asyncio.Queue(maxsize=100)
-        self._queues[channel].add(queue)
+        self._queues[channel][queue] = is_open
         try:
             yield queue
         finally:
-            self._queues[channel].discard(queue)
+            del self._queues[channel][queue]
             if not self._queues[channel]:
                 del self._queues[channel]
 
     def listeners(self, channel: str) -> int:
-        return len(self._queues.get(channel, ()))
+        """How many are listening, without those who have left."""
+        return sum(is_open() for is_open in self._queues.get(channel, {}).values())

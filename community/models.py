@@ -371,6 +371,7 @@ class LogEntry(Base):
 
     actor: Mapped[Actor] = relationship(foreign_keys=[actor_id], lazy="raise")
     topic: Mapped[Topic | None] = relationship(lazy="raise")
+    post: Mapped[Post | None] = relationship(lazy="raise")
 
 
 class Activity(Base):

@@ -73,7 +73,11 @@ async def live(request: web.Request) -> web.StreamResponse:
         await topic_view.find(tx, topic_id, viewer(request))
     response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
     response.content_type = "text/event-stream"
-    with site.database.hub.listen(f"topic:{topic_id}") as queue:
+
+    def is_open() -> bool:
+        return request.transport is not None and not request.transport.is_closing()
+
+    with site.database.hub.listen(f"topic:{topic_id}", is_open) as queue:
         streams.queues.add(queue)
         try:
             await response.prepare(request)
