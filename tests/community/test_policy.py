@@ -1,0 +1,78 @@
+"""The table of who may do what, written out: a change of a rule shows here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from community import policy
+from community.models import Actor, Post, Topic
+from community.policy import ANYONE, Standing
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+AUTHOR = Actor(id=1, host="", kind="person", state="active")
+OTHER = Actor(id=2, host="", kind="person", state="active")
+ABROAD = Actor(id=3, host="other.example", kind="person", state="active")
+GROUP = Actor(id=9, host="", kind="group", state="active")
+OPEN = Topic(id=1, group_id=9, author_id=1)
+CLOSED = Topic(id=2, group_id=9, author_id=1, closed_at=NOW)
+POST = Post(id=1, topic_id=1, number=1, author_id=1)
+GONE = Post(id=2, topic_id=1, number=2, author_id=1, deleted_at=NOW)
+
+WHO = {
+    "stranger": ANYONE,
+    "author": Standing(AUTHOR, site_role="member", account_state="active"),
+    "member": Standing(OTHER, site_role="member", account_state="active"),
+    "abroad": Standing(ABROAD),
+    "blocked": Standing(ABROAD, host_state="blocked"),
+    "banned": Standing(OTHER, role="banned", site_role="member", account_state="active"),
+    "pending": Standing(OTHER, site_role="member", account_state="pending"),
+    "suspended": Standing(OTHER, site_role="member", account_state="suspended"),
+    "moderator": Standing(OTHER, role="moderator", site_role="member", account_state="active"),
+    "admin": Standing(OTHER, site_role="admin", account_state="active"),
+}
+STOPPED = {
+    "stranger": "sign-in-first",
+    "blocked": "host-is-blocked",
+    "banned": "you-are-banned-here",
+    "pending": "wait-for-approval",
+    "suspended": "you-are-suspended",
+}
+ALL = dict.fromkeys(WHO)
+TABLE = [
+    ("open-topic", GROUP, ALL | STOPPED),
+    ("follow", GROUP, ALL | STOPPED),
+    ("reply", OPEN, ALL | STOPPED),
+    (
+        "reply",
+        CLOSED,
+        ALL | dict.fromkeys(["author", "member", "abroad"], "topic-is-closed") | STOPPED,
+    ),
+    ("like", POST, ALL | STOPPED | {"author": "own-post"}),
+    ("like", GONE, dict.fromkeys(WHO, "post-is-deleted") | STOPPED),
+    ("edit", POST, dict.fromkeys(WHO, "only-the-author") | STOPPED | {"author": None}),
+    (
+        "delete",
+        POST,
+        dict.fromkeys(WHO, "only-the-author")
+        | {"stranger": "sign-in-first", "author": None, "moderator": None, "admin": None},
+    ),
+    ("moderate", OPEN, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"moderator": None, "admin": None}),
+    ("administer", None, dict.fromkeys(WHO, "admins-only") | STOPPED | {"admin": None}),
+    ("read", OPEN, ALL),
+]
+
+
+@pytest.mark.parametrize(("rule", "thing", "expected"), TABLE)
+def test_who_may(rule: str, thing: object, expected: dict[str, str | None]) -> None:
+    assert {name: policy.refusal(rule, who, thing) for name, who in WHO.items()} == expected
+
+
+def test_every_rule_has_a_row() -> None:
+    assert {rule for rule, _, _ in TABLE} == set(policy.rules())
+
+
+def test_a_server_is_blocked_with_its_port_and_under_its_domain() -> None:
+    assert policy.names_of_host("a.b.example:8443")[:3] == ["a.b.example:8443", "a.b.example", "b.example"]
+    assert "notb.example" not in policy.names_of_host("a.b.example")
