@@ -151,7 +151,6 @@ class Database:
             )
             self._write_lock = None
         self.taken_in_at = float("-inf")  # when something from elsewhere was last stored, on the monotonic clock
-        self._listening: asyncio.Task[None] | None = None
 
     @property
     def engine(self) -> AsyncEngine:

@@ -117,11 +117,6 @@ class Actor(Base):
     def is_local(self) -> bool:
         return self.host == ""
 
-    @property
-    def delivery_inbox(self) -> str:
-        """Where activities for this actor go: the shared inbox of the server when it has one."""
-        return self.shared_inbox or self.inbox
-
 
 class Account(Base):
     """That somebody can log in here."""

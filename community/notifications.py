@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
 
@@ -63,16 +61,6 @@ async def remember_reading(tx: Tx, account_id: int, topic_id: int, number: int) 
     else:
         reading.last_number, reading.seen_at = max(reading.last_number, number), tx.now
     await tx.flush()
-
-
-async def readers_now(tx: Tx, topic_id: int, minutes: int = 5) -> int:
-    return (
-        await tx.execute(
-            select(func.count())
-            .select_from(Reading)
-            .where(Reading.topic_id == topic_id, Reading.seen_at > tx.now - timedelta(minutes=minutes))
-        )
-    ).scalar_one()
 
 
 @on(AccountAsked)

@@ -71,6 +71,11 @@ async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -
     return Written(html=html, source=source, title=title, language=language, mentioned=tuple(mentioned))
 
 
+def addresses_of(mentioned: tuple[Actor, ...]) -> dict[str, str]:
+    """The addresses by which a text may link to mentioned actors. Mastodon links a profile's page, others the id."""
+    return {address: actor.handle for actor in mentioned for address in (actor.uri, actor.url) if address}
+
+
 async def find_by_uri(tx: Tx, uri: str) -> Post | None:
     return await tx.by_uri(Post, uri)
 
@@ -192,7 +197,10 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     edited_at = min(written.edited_at or tx.now, tx.now)
     if post.edited_at is not None and edited_at <= post.edited_at and written.uri:
         return False
-    new_title = written.title if post.number == 1 and written.title else topic.title
+    new_title = topic.title
+    if post.number == 1:
+        made = text.title_of(written.html, addresses_of(written.mentioned)) if topic.title_is_generated else ""
+        new_title = text.cut(written.title, 200) or made or topic.title
     if (written.html, written.warning, new_title) == (post.html, post.warning, topic.title):
         return False
     tx.add(

@@ -34,7 +34,7 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     title = text.cut(" ".join(written.title.split()), MAX_TITLE)
     is_generated = not title
     if is_generated:
-        title = text.title_of(written.html, addresses_of(written.mentioned))
+        title = text.title_of(written.html, posts.addresses_of(written.mentioned))
     if not title:
         raise Invalid(title="title-missing")
     topic = Topic(
@@ -58,11 +58,6 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     tx.signal(f"theme:{group.id}", topic)
     await emit(tx, PostCreated(post, topic, author, written.mentioned, activity=activity))
     return post
-
-
-def addresses_of(mentioned: tuple[Actor, ...]) -> dict[str, str]:
-    """The addresses by which a text may link to mentioned actors. Mastodon links a profile's page, others the id."""
-    return {address: actor.handle for actor in mentioned for address in (actor.uri, actor.url) if address}
 
 
 def check_title(title: str) -> str:
@@ -142,21 +137,6 @@ async def voices(tx: Tx, topic_id: int) -> tuple[int, int]:
         )
     ).one()
     return row[0], row[1]
-
-
-async def participants(tx: Tx, topic_id: int) -> list[Actor]:
-    """Everyone elsewhere who wrote in a topic and can be reached."""
-    return list(
-        (
-            await tx.execute(
-                select(Actor).where(
-                    Actor.id.in_(select(Post.author_id).where(Post.topic_id == topic_id, Post.deleted_at.is_(None))),
-                    Actor.host != "",
-                    Actor.state == "active",
-                )
-            )
-        ).scalars()
-    )
 
 
 async def context_uris(tx: Tx, topic_id: int) -> list[str]:

@@ -7,7 +7,6 @@ transaction open (``bring_in``), and the handler runs again, all within one budg
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TypeVar
 
 from sqlalchemy import update
@@ -29,7 +28,6 @@ log = logging.getLogger("folkmoot.federation")
 
 T = TypeVar("T", Actor, Post)
 DEPTH_MAX = 20
-FRESH = timedelta(days=1)
 
 
 class Unknown(Exception):

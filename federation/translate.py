@@ -21,7 +21,6 @@ from federation.vocabulary import (
     format_time,
     host_of,
     id_of,
-    ids_of,
     is_public,
     is_quiet,
     origin_of,
@@ -473,7 +472,3 @@ def announce(uri: str, group: Actor, about: str | Document, author_uri: str, now
     Never an embedded object: nobody needs it, and PieFed drops it.
     """
     return activity("Announce", uri, group, about, now, to=[PUBLIC], cc=[group.followers_uri, author_uri])
-
-
-def is_addressed_to(document: Document, uri: str) -> bool:
-    return any(uri in ids_of(document.get(field)) for field in ("to", "cc", "audience"))

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 from aiohttp import web
 from sqlalchemy import func, select
 
-from community import groups, members, posts, topics
+from community import groups, members, policy, posts, topics
 from community.db import Tx
 from community.models import Account, Activity, Actor, Post, Topic
 from federation import translate, webfinger
@@ -108,7 +108,9 @@ async def _about_post(tx: Tx, match: re.Match[str], request: web.Request) -> Doc
 
 async def _topic(tx: Tx, number: str) -> Topic | None:
     found = await topics.one(tx, int(number)) if len(number) < 18 else None
-    return found[0] if found is not None and found[0].deleted_at is None else None
+    if found is None or policy.refusal("read", policy.FEDIVERSE, found[0]) is not None:
+        return None
+    return found[0]
 
 
 @_at(r"/t/([0-9]+)/context")

@@ -80,6 +80,21 @@ async def test_an_edit_keeps_what_was_there(site: Site, member: MakeMember, them
         assert not await posts.edit(tx, anna.actor, opener, await posts.compose(tx, "Second text.", title="After"))
 
 
+async def test_a_title_made_of_the_text_follows_it_until_staff_sets_one(
+    site: Site, member: MakeMember, theme: MakeTheme
+) -> None:
+    anna, staff, mobility = await member("anna"), await member("moira", site_role="admin"), await theme()
+    async with site.database.write() as tx:
+        opener = await topics.open(tx, anna.actor, mobility.actor, await posts.compose(tx, "First words. More."))
+        topic = opener.topic
+        assert topic.title == "First words."
+        await posts.edit(tx, anna.actor, opener, await posts.compose(tx, "Other words. More."))
+        assert topic.title == "Other words."
+        await topics.retitle(tx, staff.actor, topic, "A proper title")
+        await posts.edit(tx, anna.actor, opener, await posts.compose(tx, "Third words. More."))
+        assert topic.title == "A proper title"
+
+
 async def test_a_stale_edit_from_elsewhere_loses(site: Site, member: MakeMember, theme: MakeTheme) -> None:
     anna, mobility = await member("anna"), await theme()
     opener = await opened(site, anna, mobility)
