@@ -177,8 +177,8 @@ async def _error_page(
 @web.middleware
 async def documents(request: web.Request, handler: Handler) -> web.StreamResponse:
     """One address answers as a page or as ActivityPub."""
-    if request.method in ("GET", "HEAD"):
-        found = await objects.find(request, wants_document=wants_activitystreams(request.headers.get("Accept", "")))
+    if request.method in ("GET", "HEAD") and wants_activitystreams(request.headers.get("Accept", "")):
+        found = await objects.find(request)
         if found is not None:
             return found
     return await handler(request)

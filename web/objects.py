@@ -43,17 +43,21 @@ def _answer(document: Document, status: int = 200) -> web.Response:
     )
 
 
-async def find(request: web.Request, *, wants_document: bool) -> web.Response | None:
-    """The answer to a GET as ActivityPub; None when the address is a page's or nothing at all."""
-    for pattern, finder in _only_documents + (_also_pages if wants_document else []):
+async def find(request: web.Request) -> web.Response | None:
+    """The answer to somebody who asks for ActivityPub at the address of a page; None when it is a page only."""
+    return await _found(request, _also_pages)
+
+
+async def _found(request: web.Request, known: list[tuple[re.Pattern[str], Finder]]) -> web.Response | None:
+    for pattern, finder in known:
         match = pattern.fullmatch(request.path)
         if match is None:
             continue
         async with request.app[SITE].database.read() as tx:
             found = await finder(tx, match, request)
-        if found is None:
-            return web.json_response({"error": "not-found"}, status=404, headers={"Vary": "Accept"})
-        return found if isinstance(found, web.Response) else _answer(found)
+        if found is not None:
+            return found if isinstance(found, web.Response) else _answer(found)
+        return web.json_response({"error": "not-found"}, status=404, headers={"Vary": "Accept"})
     return None
 
 
@@ -119,7 +123,7 @@ async def _context(tx: Tx, match: re.Match[str], _request: web.Request) -> Docum
     return None if topic is None else await collections.context(tx, topic)
 
 
-@_at(r"/t/([0-9]+)(?:/[a-z0-9-]+(?:/([0-9]+))?)?", is_page=True)
+@_at(r"/t/([0-9]+)(?:/(?!(?:context|live|posts)(?:/|$))[a-z0-9-]+(?:/([0-9]+))?)?", is_page=True)
 async def _page_of_topic(tx: Tx, match: re.Match[str], _request: web.Request) -> web.Response | None:
     """Somebody pasted the address of a page into a search field: lead to the post itself."""
     topic = await _topic(tx, match[1])
@@ -144,6 +148,19 @@ async def _activity(tx: Tx, match: re.Match[str], _request: web.Request) -> Docu
 # --- Discovery -------------------------------------------------------------------------------------------------------
 
 routes = web.RouteTableDef()
+
+
+@routes.get("/{list:outbox|followers}")
+@routes.get("/{kind:u|g}/{name}/{list:outbox|followers|featured|moderators}")
+@routes.get("/p/{number}/{list:replies|likes}")
+@routes.get("/t/{number}/context")
+@routes.get("/a/{name}")
+@routes.get("/u/{name}/likes/{like}")
+async def _document_only(request: web.Request) -> web.Response:
+    found = await _found(request, _only_documents)
+    if found is None:
+        raise web.HTTPNotFound
+    return found
 
 
 @routes.get("/.well-known/webfinger")

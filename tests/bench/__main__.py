@@ -174,7 +174,8 @@ async def deliver(bench: Bench) -> None:
         note=f"CPU of the bare client {bare_cpu:.2f} ms",
     )  # fmt: skip
     bench.add(
-        "deliver, both signing", statistics.median(spans), "/s", "the same beside a bare client that signs too",
+        "deliver, both signing", statistics.median(totals), "/s",
+        "from the request that opens the topic to the last POST; a bare client that signs too, from its start",
         reference=signing, note=f"CPU of the bare client {signing_cpu:.2f} ms",
     )  # fmt: skip
     bench.add(
@@ -204,8 +205,11 @@ async def _bare_client(bench: Bench, body: bytes, rounds: int, *, signs: bool = 
     try:
         for number in range(rounds + 1):
             bench.inboxes.expect(len(requests))
+            started = time.perf_counter()
             process.stdin.write(b"again\n")
             span = await bench.inboxes.wait()
+            if signs:  # it signs everything before it sends anything
+                span = bench.inboxes.last_at - started
             spent = float(await asyncio.wait_for(process.stdout.readline(), 30))
             if number:
                 rates.append(len(requests) / span)
