@@ -388,8 +388,7 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
     async def _work_in_batches(self, kind: str) -> None:
-        """One batch of a kind at a time; what is claimed meanwhile is the next one. Where others waited to write, they
-        get three times as long as the batch took: what comes in is taken in before it is worked on."""
+        """One batch of a kind at a time; what is claimed meanwhile is the next one."""
         try:
             while waiting := self._batches.pop(kind, None):
                 jobs, self._batches[kind] = waiting[:BATCH_MAX], waiting[BATCH_MAX:]

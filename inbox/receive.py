@@ -2,8 +2,8 @@
 
 The endpoint proves who sent a request, writes the activity down and answers 202; the job does what the activity says.
 Every answer is one of: 202 accepted (also for duplicates and for what we do not understand), 400 malformed, 401 not
-proven, 403 blocked, 413 too large, 415 wrong kind, 429 too many. Never 410, which PieFed takes for "gone for ever",
-and never 5xx for one bad payload, after which Lemmy would send nothing else.
+proven, 403 blocked, 404 no such inbox, 408 too slow, 413 too large, 415 wrong kind, 429 too many. Never 410, which
+PieFed takes for "gone for ever", and never 5xx for one bad payload, after which Lemmy would send nothing else.
 """
 
 from __future__ import annotations

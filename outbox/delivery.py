@@ -81,7 +81,8 @@ async def send(tx: Tx, document: Document, signer: Actor, *to: To) -> None:
         _deliver_to(tx, document["id"], signer.id, found)
     else:
         argument = {"uri": document["id"], "signer": signer.id, "to": [asdict(each) for each in to]}
-        await jobs.add(tx, "fan-out", argument)
+        # What is about one object is fanned out in order, also where several workers are at it.
+        await jobs.add(tx, "fan-out", argument, line=f"out {_about(document)}")
 
 
 async def _noted_inboxes(tx: Tx, to: tuple[To, ...]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from community import groups, posts, topics
 from community.models import Activity, Actor, Host, Job, Topic
 from federation.site import Site
+from outbox import delivery
 from tests.conftest import MakeMember, MakeTheme
 from tests.inbox.test_flows import until
 from tests.peer import Peer
@@ -200,3 +201,26 @@ async def test_whose_inbox_is_gone_follows_no_more(
     await until(is_gone)
     async with site.database.read() as tx:
         assert await groups.count_followers(tx, mobility.actor_id) == (0, 0)
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite"])
+async def test_many_inboxes_are_fanned_out_by_a_job(
+    site: Site,
+    client: Any,
+    at_work: None,
+    peer: Peer,
+    member: MakeMember,
+    theme: MakeTheme,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    anna, mobility = await member("anna"), await theme("mobility")
+    await _follow(site, peer, mobility.actor, "nodebb")
+    monkeypatch.setattr(delivery, "AT_ONCE_MAX", 0)
+    peer.received.clear()
+    post = await _open(site, anna, mobility.actor)
+    async with site.database.write() as tx:
+        await posts.edit(tx, anna.actor, post, await posts.compose(tx, "Changed.", title="A title"))
+    await _idle(site)
+    kinds = [each.activity["object"]["type"] for each in peer.received if each.activity["type"] == "Announce"]
+    assert kinds == ["Create", "Update"]
+    assert all(each.is_verified for each in peer.received)
