@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from community.db import Tx
-from community.models import Activity, Actor, Membership, Post, Topic
+from community.models import Activity, Actor, Ballot, Link, Membership, Poll, PollOption, Post, Report, Topic
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,19 @@ class TopicChanged(Event):
 
 @dataclass(frozen=True)
 class Reacted(Event):
-    """A like came (``is_on``) or went; ``uri`` is that of the Like activity."""
+    """A like (``value`` 1) or dislike (-1) came (``is_on``) or went; ``uri`` is that of the Like activity."""
 
     post: Post
     by: Actor
     is_on: bool
     uri: str
+    value: int = 1
 
 
 @dataclass(frozen=True)
 class MembershipChanged(Event):
-    """A follow of a group was accepted, refused or ended: ``what`` is accept, reject or leave."""
+    """A follow of one of ours was accepted, refused or ended (``what`` is accept, reject or leave), or one of ours asks
+    to follow somebody elsewhere (ask) or stops it (withdraw)."""
 
     membership: Membership
     actor: Actor
@@ -84,6 +87,74 @@ class ActorChanged(Event):
     """Name, biography or key of an actor of ours changed."""
 
     actor: Actor
+
+
+@dataclass(frozen=True)
+class Banned(Event):
+    """Somebody was banned from a group (``is_on``) or let in again; ``until`` None is for good, ``removes_posts`` says
+    that what they wrote there goes too."""
+
+    group: Actor
+    actor: Actor
+    by: Actor
+    is_on: bool
+    reason: str = ""
+    until: datetime | None = None
+    removes_posts: bool = False
+
+
+@dataclass(frozen=True)
+class ModeratorChanged(Event):
+    """Somebody became a moderator of a group or is none any more."""
+
+    group: Actor
+    actor: Actor
+    by: Actor
+    is_on: bool
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """A report came in. ``is_sent_on`` says that the home of what it is about is to hear of it too."""
+
+    report: Report
+    is_sent_on: bool = False
+
+
+@dataclass(frozen=True)
+class PollChanged(Event):
+    """Votes came in for a poll of ours, or it closed."""
+
+    poll: Poll
+    post: Post
+
+
+@dataclass(frozen=True)
+class Voted(Event):
+    """One of ours voted in a poll elsewhere; ``ballots`` are the new ones, one for each option."""
+
+    poll: Poll
+    post: Post
+    by: Actor
+    ballots: tuple[tuple[Ballot, PollOption], ...]
+
+
+@dataclass(frozen=True)
+class Moved(Event):
+    """A member of ours moves to another account elsewhere."""
+
+    actor: Actor
+    target: Actor
+
+
+@dataclass(frozen=True)
+class LinkChanged(Event):
+    """A link between a theme of ours and a group elsewhere changed its state."""
+
+    link: Link
+    group: Actor
+    other: Actor
+    what: str
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import Any
 
 from sqlalchemy import func, select
@@ -43,7 +44,26 @@ async def found(tx: Tx, instance_keys: KeyPair, clerk_keys: KeyPair) -> None:
 
 
 async def themes(tx: Tx) -> list[Theme]:
-    return list((await tx.execute(select(Theme).order_by(Theme.position, Theme.slug))).scalars())
+    """The themes of this instance in their order, without the places elsewhere."""
+    query = select(Theme).join(Actor, Actor.id == Theme.actor_id).where(Actor.host == "", Actor.kind == "group")
+    return list((await tx.execute(query.order_by(Theme.position, Theme.slug))).scalars())
+
+
+async def ensure_place(tx: Tx, actor: Actor) -> Theme:
+    """The row that lets a group elsewhere, or a followed person, hold topics here. Of handles that a person and a group
+    elsewhere share, the second gets its row's number into the slug."""
+    theme = await tx.find(Theme, actor.id)
+    if theme is None:
+        slug = f"{actor.handle}@{actor.host or tx.settings.host}"
+        if await find_theme(tx, slug) is not None:
+            slug = f"{slug}-{actor.id}"
+        colour = COLOURS[zlib.crc32(actor.uri.encode()) % len(COLOURS)]
+        theme = Theme(actor_id=actor.id, slug=slug, colour=colour, position=1_000_000)
+        theme.actor = actor
+        tx.add(theme)
+        await tx.flush()
+        tx.remember(theme)
+    return theme
 
 
 async def find_theme(tx: Tx, slug: str) -> Theme | None:
@@ -90,7 +110,7 @@ async def add_theme(
     reason = await check_handle(tx, slug)
     if reason:
         raise Invalid(slug=reason)
-    count = (await tx.execute(select(func.count()).select_from(Theme))).scalar_one()
+    count = len(await themes(tx))
     actor = new_local_actor(tx, "group", slug, name, keys, f"/g/{slug}")
     theme = Theme(slug=slug, position=count, colour="")
     theme.actor = actor

@@ -106,10 +106,17 @@ class Actor(Base):
     shared_inbox: Mapped[str] = mapped_column(default="")
     outbox: Mapped[str] = mapped_column(default="")
     followers_uri: Mapped[str] = mapped_column(default="")
+    moderators_uri: Mapped[str] = mapped_column(default="")  # of a group elsewhere
+    featured_uri: Mapped[str] = mapped_column(default="")
     key_id: Mapped[str] = mapped_column(default="", index=True)
     public_key: Mapped[str] = mapped_column(default="")
+    # The Ed25519 key for proofs inside documents (FEP-521a): id and Multikey; '' where an actor has none.
+    proof_key_id: Mapped[str] = mapped_column(default="", index=True)
+    proof_key: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(default="active")  # active, pending (not let in yet), suspended, gone
     moved_to: Mapped[str] = mapped_column(default="")
+    moved_at: Mapped[datetime | None]
+    also_known_as: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     fetched_at: Mapped[datetime | None]
 
@@ -145,6 +152,7 @@ class Keypair(Base):
 
     actor_id: Mapped[int] = _to("actor.id", primary_key=True)
     private_key: Mapped[str]
+    proof_private_key: Mapped[str] = mapped_column(default="")
 
 
 class Session(Base):
@@ -162,21 +170,33 @@ class Session(Base):
 
 
 class Host(Base):
-    """Another server: what it runs, how it is, what we think of it."""
+    """Another server: what it runs, how it is, what we think of it.
+
+    ``state`` is open, limited (its topics and people are in no public list) or blocked. Deliveries fail since
+    ``failing_since``; while ``retry_after`` is ahead nothing is tried; ``given_up_at`` ends all tries until the server
+    sends us something signed.
+    """
 
     __tablename__ = "host"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    state: Mapped[str] = mapped_column(default="open")  # open, limited, blocked
+    state: Mapped[str] = mapped_column(default="open")
+    reason: Mapped[str] = mapped_column(default="")  # why staff gave it that state
     software: Mapped[str] = mapped_column(default="")  # '' unknown, else the NodeInfo name
     failures: Mapped[int] = mapped_column(default=0)
     retry_after: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]
+    reached_at: Mapped[datetime | None]  # the last delivery that it took
+    heard_at: Mapped[datetime | None]  # the last signed activity from it
+    last_error: Mapped[str] = mapped_column(default="")
     signature_style: Mapped[str] = mapped_column(default="cavage")
     checked_at: Mapped[datetime | None]
 
 
 class Theme(Base):
-    """A group seen as a forum."""
+    """A place that holds topics: a group seen as a forum. Groups elsewhere that are followed or linked from here have
+    a row as well (``slug`` is then handle@host), and so have followed people, whose posts are the topics of it."""
 
     __tablename__ = "theme"
 
@@ -190,13 +210,15 @@ class Theme(Base):
     topic_count: Mapped[int] = mapped_column(default=0)
     post_count: Mapped[int] = mapped_column(default=0)
     last_post_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]  # when the outbox of a place elsewhere was last read
 
     actor: Mapped[Actor] = relationship(lazy="joined", innerjoin=True)
 
 
 class Membership(Base):
-    """An actor in a group: a local member and a remote follower alike. A row outlives an unfollow (``left``), so that
-    edits and removals still reach those who received the original."""
+    """An actor in a group: a local member, a remote follower, and one of ours who follows a group or person elsewhere
+    alike (``pending`` until the other side answers). A row outlives an unfollow (``left``), so that edits and removals
+    still reach those who received the original."""
 
     __tablename__ = "membership"
     __table_args__ = (Index("ix_membership_group_state", "group_id", "state"),)
@@ -204,8 +226,9 @@ class Membership(Base):
     actor_id: Mapped[int] = _to("actor.id", primary_key=True)
     group_id: Mapped[int] = _to("actor.id", primary_key=True)
     role: Mapped[str] = mapped_column(default="member")  # member, moderator, owner, banned
-    state: Mapped[str] = mapped_column(default="accepted")  # pending, accepted, left
+    state: Mapped[str] = mapped_column(default="accepted")  # pending, accepted, rejected, left
     follow_uri: Mapped[str] = mapped_column(default="")
+    banned_until: Mapped[datetime | None]  # None with the role banned: for good
     created_at: Mapped[datetime]
 
 
@@ -226,6 +249,9 @@ class Topic(Base):
     closed_at: Mapped[datetime | None]
     pinned_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
+    hidden_reason: Mapped[str] = mapped_column(default="")  # why staff here took a topic from elsewhere out of view
+    checked_at: Mapped[datetime | None]  # when the whole thread was last looked for at its home
+    count_elsewhere: Mapped[int | None]  # how many posts its home said that there are
     last_number: Mapped[int] = mapped_column(default=0)
     reply_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
@@ -255,6 +281,11 @@ class Post(Base):
     language: Mapped[str] = mapped_column(default="")
     like_count_here: Mapped[int] = mapped_column(default=0)
     like_count_elsewhere: Mapped[int] = mapped_column(default=0)
+    dislike_count: Mapped[int] = mapped_column(default=0)
+    # For a post from here in a group elsewhere: waiting until that group announces it, accepted, refused; '' at home.
+    acceptance: Mapped[str] = mapped_column(default="")
+    hidden_reason: Mapped[str] = mapped_column(default="")  # why staff here took a post from elsewhere out of view
+    quote_uri: Mapped[str] = mapped_column(default="")  # the post that this one quotes
     created_at: Mapped[datetime]
     edited_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -290,14 +321,116 @@ class Mention(Base):
 
 
 class Reaction(Base):
-    """A like: at most one of an actor on a post."""
+    """A like (``value`` 1) or dislike (-1): at most one of an actor on a post."""
 
     __tablename__ = "reaction"
 
     post_id: Mapped[int] = _to("post.id", primary_key=True)
     actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
     uri: Mapped[str] = mapped_column(default="", index=True)
+    value: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
+
+
+class Poll(Base):
+    """The question of a post, here or elsewhere. Of a poll elsewhere the tallies are those that its home tells."""
+
+    __tablename__ = "poll"
+
+    post_id: Mapped[int] = _to("post.id", primary_key=True)
+    is_multiple: Mapped[bool] = mapped_column(default=False)
+    closes_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    voters_here: Mapped[int] = mapped_column(default=0)
+    voters_elsewhere: Mapped[int] = mapped_column(default=0)
+
+    post: Mapped[Post] = relationship(lazy="raise")
+
+
+class PollOption(Base):
+    __tablename__ = "poll_option"
+    __table_args__ = (UniqueConstraint("post_id", "position"), _NEVER_REUSED)
+
+    id: Mapped[int] = _id()
+    post_id: Mapped[int] = _to("poll.post_id")
+    position: Mapped[int]
+    name: Mapped[str]
+    votes_here: Mapped[int] = mapped_column(default=0)
+    votes_elsewhere: Mapped[int] = mapped_column(default=0)
+
+
+class Ballot(Base):
+    """One choice of one actor; published only as sums."""
+
+    __tablename__ = "ballot"
+
+    post_id: Mapped[int] = _to("poll.post_id", primary_key=True)
+    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    option_id: Mapped[int] = _to("poll_option.id", primary_key=True)
+    uri: Mapped[str] = mapped_column(default="", index=True)
+    created_at: Mapped[datetime]
+
+
+class Quote(Base):
+    """That somebody elsewhere may quote a post of ours (FEP-044f): what ``/q/{id}`` attests until it is revoked."""
+
+    __tablename__ = "quote"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = _id()
+    post_id: Mapped[int] = _to("post.id", index=True)
+    quoting_uri: Mapped[str] = mapped_column(unique=True)
+    actor_id: Mapped[int] = _to("actor.id")
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+    post: Mapped[Post] = relationship(lazy="raise")
+
+
+class Report(Base):
+    """Somebody, here or elsewhere, asks staff to look at a person or at posts."""
+
+    __tablename__ = "report"
+    __table_args__ = _NEVER_REUSED
+
+    id: Mapped[int] = _id()
+    uri: Mapped[str | None] = mapped_column(unique=True)  # of the Flag
+    reporter_id: Mapped[int] = _to("actor.id")
+    about_id: Mapped[int | None] = _to("actor.id")
+    post_id: Mapped[int | None] = _to("post.id", index=True)  # the first of the posts that it names
+    group_id: Mapped[int | None] = _to("actor.id", index=True)
+    reason: Mapped[str] = mapped_column(default="")
+    state: Mapped[str] = mapped_column(default="open", index=True)  # open, resolved, dismissed
+    created_at: Mapped[datetime]
+    resolved_at: Mapped[datetime | None]
+    resolved_by_id: Mapped[int | None] = _to("actor.id")
+
+    reporter: Mapped[Actor] = relationship(foreign_keys=[reporter_id], lazy="raise")
+    about: Mapped[Actor | None] = relationship(foreign_keys=[about_id], lazy="raise")
+    post: Mapped[Post | None] = relationship(lazy="raise")
+
+
+class Link(Base):
+    """A theme of ours and a group elsewhere that show each other's topics.
+
+    ``state``: proposed (we asked), asked (they asked), linked, paused (by us), declined (by either), ended.
+    ``is_paused_there`` says that the other side withdrew its follow for now.
+    """
+
+    __tablename__ = "link"
+
+    group_id: Mapped[int] = _to("actor.id", primary_key=True)
+    other_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    state: Mapped[str]
+    is_paused_there: Mapped[bool] = mapped_column(default=False)
+    by_id: Mapped[int | None] = _to("actor.id")
+    reason: Mapped[str] = mapped_column(default="")
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+    group: Mapped[Actor] = relationship(foreign_keys=[group_id], lazy="raise")
+    other: Mapped[Actor] = relationship(foreign_keys=[other_id], lazy="raise")
+    by: Mapped[Actor | None] = relationship(foreign_keys=[by_id], lazy="raise")
 
 
 class Tombstone(Base):
@@ -315,7 +448,7 @@ class Notification(Base):
 
     id: Mapped[int] = _id()
     account_id: Mapped[int] = _to("account.actor_id")
-    kind: Mapped[str]  # reply, mention, like, approved, sign-up
+    kind: Mapped[str]  # reply, mention, like, approved, sign-up, report, link, follow, moved, refused
     actor_id: Mapped[int | None] = _to("actor.id")
     post_id: Mapped[int | None] = _to("post.id", index=True)
     created_at: Mapped[datetime]
@@ -382,7 +515,8 @@ class Activity(Base):
     actor_uri: Mapped[str]
     object_uri: Mapped[str] = mapped_column(default="", index=True)
     document: Mapped[str]
-    envelope: Mapped[dict[str, Any] | None]  # method, path and headers of a request not verified yet
+    # Method, path and headers of a request not verified yet; or forwarded_by, where another server signed it.
+    envelope: Mapped[dict[str, Any] | None]
     at: Mapped[datetime]
     outcome: Mapped[str] = mapped_column(default="")  # '' not processed yet
     sent_count: Mapped[int] = mapped_column(default=0)

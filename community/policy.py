@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from community.db import Tx
-from community.models import Account, Actor, Host, Membership, Post, Topic
+from community.models import Account, Actor, Host, Membership, Poll, Post, Topic
 
 Rule = Callable[["Standing", Any], str | None]
 _rules: dict[str, Rule] = {}
@@ -40,6 +41,7 @@ class Standing:
     site_role: str = ""  # member, editor, moderator, admin
     account_state: str = ""
     host_state: str = "open"
+    group_host: str = ""  # where the group at hand is at home, '' for here
 
     @property
     def is_staff(self) -> bool:
@@ -47,7 +49,13 @@ class Standing:
 
     @property
     def is_moderator(self) -> bool:
-        return self.is_staff or self.role in ("moderator", "owner")
+        """Whether they keep order in the group at hand: staff here does in ours, and in no group elsewhere."""
+        return (self.is_staff and not self.group_host) or self.role in ("moderator", "owner")
+
+    @property
+    def is_guest_of_guests(self) -> bool:
+        """Somebody elsewhere in a group elsewhere: what is allowed there is decided there, and not here."""
+        return self.actor is not None and not self.actor.is_local and self.group_host != ""
 
     def is_author(self, thing: Post | Topic) -> bool:
         return self.actor is not None and thing.author_id == self.actor.id
@@ -61,14 +69,14 @@ async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> 
     """What an actor is here, and in one group where one is named. None is a reader who is not signed in."""
     if actor is None:
         return ANYONE
-    role = site_role = account_state = ""
+    role = site_role = account_state = group_host = ""
     host_state = "open"
     if group_id is not None:
-        membership = await tx.find(Membership, (actor.id, group_id))
-        if membership is not None and membership.state != "left":
-            role = membership.role
-        elif membership is not None and membership.role == "banned":
-            role = "banned"
+        group = await tx.find(Actor, group_id)
+        group_host = group.host if group is not None else ""
+        # A group keeps order in itself: so the word of a group elsewhere counts, for its own topics.
+        is_itself = actor.id == group_id
+        role = "owner" if is_itself else _role(await tx.find(Membership, (actor.id, group_id)), tx.now)
     if actor.is_local:
         account = (
             await tx.execute(select(Account.site_role, Account.state).where(Account.actor_id == actor.id))
@@ -79,7 +87,16 @@ async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> 
             site_role, account_state = "moderator", "active"
     else:
         host_state = await state_of_host(tx, actor.host)
-    return Standing(actor, role, site_role, account_state, host_state)
+    return Standing(actor, role, site_role, account_state, host_state, group_host)
+
+
+def _role(membership: Membership | None, now: datetime) -> str:
+    if membership is None:
+        return ""
+    if membership.role == "banned":
+        return "banned" if membership.banned_until is None or membership.banned_until > now else ""
+    # Who keeps order in a group need not follow it.
+    return membership.role if membership.state != "left" or membership.role in ("moderator", "owner") else ""
 
 
 def names_of_host(host: str) -> list[str]:
@@ -138,8 +155,12 @@ def _is_stopped(who: Standing) -> str | None:
 
 @rule("read")
 def _read(who: Standing, thing: Post | Topic) -> str | None:
-    if thing.deleted_at is not None and not isinstance(thing, Post):
+    if isinstance(thing, Post):
+        return None
+    if thing.deleted_at is not None:
         return None if who.is_moderator else "not-there"
+    if thing.hidden_reason:
+        return None if who.is_staff else "not-there"
     return None
 
 
@@ -160,7 +181,7 @@ def _reply(who: Standing, topic: Topic) -> str | None:
         return stopped
     if topic.deleted_at is not None:
         return "topic-is-deleted"
-    if topic.closed_at is not None and not who.is_moderator:
+    if topic.closed_at is not None and not who.is_moderator and not who.is_guest_of_guests:
         return "topic-is-closed"
     return None
 
@@ -199,6 +220,42 @@ def _delete(who: Standing, post: Post) -> str | None:
     if who.is_author(post) or who.is_moderator:
         return None
     return "only-the-author"
+
+
+@rule("vote")
+def _vote(who: Standing, poll: Poll) -> str | None:
+    """Closed polls are closed by the clock or by whoever asked; the clock itself is asked by ``polls``."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return "poll-is-closed" if poll.closed_at is not None else None
+
+
+@rule("report")
+def _report(who: Standing, _thing: Any) -> str | None:
+    """Whoever may not write here may not report either; being banned from a group is no reason not to be heard."""
+    stopped = _is_stopped(who)
+    return None if stopped == "you-are-banned-here" else stopped
+
+
+@rule("hide")
+def _hide(who: Standing, thing: Post | Topic) -> str | None:
+    """Take something from elsewhere out of this instance's own view. What is at home here is removed instead."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if not who.is_staff:
+        return "moderators-only"
+    return None if who.group_host else "remove-it-instead"
+
+
+@rule("link")
+def _link(who: Standing, _group: Actor) -> str | None:
+    """Propose, answer, pause and end links of a theme of ours with groups elsewhere."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if who.is_moderator else "moderators-only"
 
 
 @rule("moderate")

@@ -46,6 +46,8 @@ class Written:
     created_at: datetime | None = None
     edited_at: datetime | None = None
     mentioned: tuple[Actor, ...] = ()
+    context_uri: str = ""  # of a topic from elsewhere: the thread's own address at its home
+    quote_uri: str = ""
 
 
 async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -> Written:
@@ -104,6 +106,9 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
         source=written.source,
         html=written.html,
         language=written.language,
+        quote_uri=written.quote_uri,
+        # A group elsewhere has to take a post of ours first: until it announces it, nobody there sees it.
+        acceptance="waiting" if author.is_local and theme.actor.host and theme.actor.kind == "group" else "",
         like_count_here=0,
         like_count_elsewhere=0,
         # A time from elsewhere may be early (a reply that was fetched late) but is never in the future.
@@ -259,7 +264,7 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
         reason = ""
     post.source = post.html = post.warning = ""
     post.deleted_at, post.deleted_reason = tx.now, reason
-    post.like_count_here = post.like_count_elsewhere = 0
+    post.like_count_here = post.like_count_elsewhere = post.dislike_count = 0
     for table in (Revision, Reaction, Mention, Notification):
         await tx.execute(delete(table).where(table.post_id == post.id))
     theme = await tx.lock(Theme, topic.group_id)

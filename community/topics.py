@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
-from community import posts, text
+from community import groups, links, posts, text
 from community.db import Tx
 from community.events import PostCreated, TopicChanged, emit
 from community.members import Invalid
@@ -29,8 +30,9 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
             raise Refused("was-deleted")
     author, group = await tx.own(author), await tx.own(group)
     require("open-topic", await standing(tx, author, group.id), group)
+    place = await groups.ensure_place(tx, group)
     if not written.uri:
-        written = replace(written, kind=(await tx.get_one(Theme, group.id)).object_type)
+        written = replace(written, kind=place.object_type)
     title = text.cut(" ".join(written.title.split()), MAX_TITLE)
     is_generated = not title
     if is_generated:
@@ -49,7 +51,7 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     )
     tx.add(topic)
     await tx.flush()
-    topic.context_uri = f"{tx.settings.origin}/t/{topic.id}/context"
+    topic.context_uri = written.context_uri or f"{tx.settings.origin}/t/{topic.id}/context"
     await tx.flush()
     post = await posts.add_to_topic(tx, topic, author, written, None)
     (await tx.lock(Theme, group.id)).topic_count += 1
@@ -83,23 +85,31 @@ async def listed(
     tx: Tx,
     *,
     group_id: int | None = None,
+    group_ids: Sequence[int] | None = None,
     sort: str = "latest",
     reader_id: int | None = None,
     page: int = 1,
     limit: int = PAGE,
 ) -> list[Listed]:
-    """Topics for a list: pinned ones first within a theme; ``sort`` is latest, new, top or unread."""
+    """Topics for a list: pinned ones of a theme first; ``sort`` is latest, new, top or unread.
+
+    ``group_id`` is the theme whose page it is; ``group_ids`` are the places whose topics are listed: by default that
+    theme and the groups it is linked with, or, without one, all themes here and all that are linked with them.
+    """
+    if group_ids is None:
+        group_ids = await links.shown_in(tx, group_id)
     reading = select(Reading.topic_id, Reading.last_number).where(Reading.account_id == (reader_id or 0)).subquery()
     query = (
         select(Topic, Theme, reading.c.last_number)
         .join(Theme, Theme.actor_id == Topic.group_id)
         .outerjoin(reading, reading.c.topic_id == Topic.id)
         .options(joinedload(Topic.author), joinedload(Topic.group))
-        .where(Topic.deleted_at.is_(None))
+        .where(Topic.deleted_at.is_(None), Topic.hidden_reason == "", Topic.group_id.in_(group_ids))
     )
     if group_id is not None:
-        query = query.where(Topic.group_id == group_id)
-        query = query.order_by(Topic.pinned_at.is_(None), Topic.pinned_at.desc())
+        # Pins of linked groups are theirs: they do not stand first here.
+        is_pinned = (Topic.group_id == group_id) & Topic.pinned_at.is_not(None)
+        query = query.order_by(is_pinned.desc(), case((is_pinned, Topic.pinned_at)).desc().nulls_last())
     if sort == "new":
         query = query.order_by(Topic.created_at.desc(), Topic.id.desc())
     elif sort == "top":

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from community import jobs, members, posts, text, topics
 from community.db import Tx
-from community.models import Activity, Actor, Host, Membership, Post, Topic
+from community.models import Activity, Actor, Host, Membership, Post, Theme, Topic
 from community.policy import Refused as PolicyRefused
 from community.posts import Written
 from federation import webfinger
@@ -31,14 +31,16 @@ DEPTH_MAX = 20
 
 
 class Unknown(Exception):
-    """A handler needs a thing that we do not hold yet."""
+    """A handler needs a thing that we do not hold yet. ``via`` is the group elsewhere that told of it: a topic that
+    names no other group is then one of its own."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, via: str | None = None) -> None:
         super().__init__(uri)
         self.uri = uri
+        self.via = via
 
 
-async def need(tx: Tx, model: type[T], uri: str | None) -> T:
+async def need(tx: Tx, model: type[T], uri: str | None, *, via: str | None = None) -> T:
     """A row by its URI, or Unknown; what should be ours and is not is a refusal, since nobody else has it."""
     if not uri:
         raise PolicyRefused("reference-missing")
@@ -47,7 +49,7 @@ async def need(tx: Tx, model: type[T], uri: str | None) -> T:
         return found
     if same_origin(uri, tx.settings.origin):
         raise PolicyRefused("not-found-here")
-    raise Unknown(uri)
+    raise Unknown(uri, via)
 
 
 # --- Actors ----------------------------------------------------------------------------------------------------------
@@ -179,12 +181,15 @@ async def written(tx: Tx, seen: SeenNote) -> Written:
         created_at=seen.created_at,
         edited_at=seen.edited_at,
         mentioned=tuple(mentioned),
+        context_uri=seen.context_uri,
+        quote_uri=seen.quote_uri,
     )
 
 
-async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None) -> Post:
+async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *, via: str | None = None) -> Post:
     """File a contribution: under its parent, whatever its addressing or context says; else as a topic of the first
-    group of ours that it is addressed to. Raises Unknown for an author or parent that has to be fetched first."""
+    group of ours that it is addressed to, of the group elsewhere that told of it (``via``), or of its author's own
+    place, where somebody here follows the author. Raises Unknown for an author or parent that has to be fetched."""
     held = await posts.find_by_uri(tx, seen.uri)
     if held is not None:
         return held
@@ -194,10 +199,10 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None) -
     if author.kind in ("group", "application"):
         raise PolicyRefused("author-is-no-person")
     if seen.in_reply_to is not None:
-        parent = await need(tx, Post, seen.in_reply_to)
+        parent = await need(tx, Post, seen.in_reply_to, via=via)
         topic = await tx.get_one(Topic, parent.topic_id)
         return await posts.reply(tx, author, topic, await written(tx, seen), reply_to=parent, activity=activity)
-    group = await addressed_group(tx, seen)
+    group = await addressed_group(tx, seen, author, via)
     if group is None:
         raise PolicyRefused("no-theme-addressed")
     try:
@@ -206,18 +211,28 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None) -
         raise PolicyRefused(next(iter(error.fields.values()))) from None
 
 
-async def addressed_group(tx: Tx, seen: SeenNote) -> Actor | None:
-    """The theme of ours that a new topic is meant for: audience first, then to, then cc, then mentions."""
+async def addressed_group(tx: Tx, seen: SeenNote, author: Actor, via: str | None) -> Actor | None:
+    """The place that a new topic is meant for: audience first, then to, then cc, then mentions.
+
+    A topic of a group elsewhere counts only when that group told of it, or when its author is at home there: what
+    anybody else sends us for it has not been taken by that group yet.
+    """
     for uri in seen.groups:
         if same_origin(uri, tx.settings.origin):
             actor = await tx.by_uri(Actor, uri)
             if actor is not None and actor.kind == "group" and actor.is_local:
                 return actor
-    return None
+    for uri in [*seen.groups, *([via] if via else [])]:
+        actor = await tx.by_uri(Actor, uri)
+        if actor is None or actor.kind != "group" or actor.is_local or await tx.find(Theme, actor.id) is None:
+            continue
+        if via is not None or same_origin(uri, seen.uri):
+            return actor
+    return author if author.kind != "group" and await tx.find(Theme, author.id) is not None else None
 
 
-async def bring_in(site: Site, uri: str, budget: Budget) -> None:
-    """Fetch a thing and everything that it needs first: its author, the posts that it answers.
+async def bring_in(site: Site, uri: str, budget: Budget, *, via: str | None = None) -> None:
+    """Fetch a thing and everything that it needs first: its author, the posts that it answers. ``via`` as of Unknown.
 
     Raises FetchError, BudgetSpent, or the policy's Refused when the thing has no place here.
     """
@@ -240,7 +255,7 @@ async def bring_in(site: Site, uri: str, budget: Budget) -> None:
             else:
                 note = _read_note(document, site)
                 async with site.database.write() as tx:
-                    await store_note(tx, note)
+                    await store_note(tx, note, via=via)
         except Unknown as missing:
             # Already fetched, and still not there: it needs this very thing, or is known by another id, or is no such
             # thing. Asking again would never end.

@@ -250,6 +250,8 @@ class SeenNote:
     groups: tuple[str, ...]
     is_public: bool
     is_quiet: bool
+    context_uri: str = ""  # the thread's own address, where it is on the author's server
+    quote_uri: str = ""
 
 
 def author_of(document: Document) -> str:
@@ -335,7 +337,28 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         groups=tuple(dict.fromkeys([*audience, *to, *cc, *mentions])),
         is_public=is_public(document),
         is_quiet=is_quiet(document),
+        context_uri=_same_origin_or_empty(document.get("context"), uri),
+        quote_uri=_quoted(document),
     )
+
+
+def _quoted(document: Document) -> str:
+    """The post that is quoted, in any of the spellings in use (FEP-044f, Misskey, Fedibird, FEP-e232)."""
+    for field in ("quote", "_misskey_quote", "quoteUrl", "quoteUri"):
+        uri = id_of(document.get(field))
+        if uri is not None and origin_of(uri) is not None:
+            return uri
+    tags = document.get("tag")
+    for tag in (tags if isinstance(tags, list) else [tags])[:100]:
+        if (
+            isinstance(tag, dict)
+            and type_of(tag) == "Link"
+            and "activity" in str(tag.get("mediaType", "")) + str(tag.get("rel", ""))
+        ):
+            uri = id_of(tag.get("href"))
+            if uri is not None and origin_of(uri) is not None:
+                return uri
+    return ""
 
 
 def mention(actor: Actor, settings: Settings) -> Document:
@@ -362,6 +385,7 @@ def to_note(
     """
     is_opener = post.number == 1
     replies = replies or []
+    is_in_group = group.kind == "group"  # else the place of a followed person, who is only mentioned
     to = [PUBLIC, group.uri]
     people = [actor for actor in mentioned if actor.id != group.id]
     content = post.html
@@ -372,7 +396,7 @@ def to_note(
         "attributedTo": author.uri,
         "to": to,
         "cc": [author.followers_uri, *(actor.uri for actor in people)],
-        "audience": group.uri,
+        **({"audience": group.uri} if is_in_group else {}),
         "context": topic.context_uri,
         "url": page_of(post, topic, settings),
         "published": format_time(post.created_at),
@@ -461,7 +485,7 @@ def about_object(kind: str, uri: str, actor: Actor, about: Document, now: dateti
         actor,
         {key: value for key, value in about.items() if key != "@context"},
         now,
-        **{"@context": about["@context"], "to": about["to"], "cc": about["cc"], "audience": about["audience"]},
+        **{key: about[key] for key in ("@context", "to", "cc", "audience") if key in about},
         **fields,
     )
 

@@ -473,7 +473,7 @@ async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
                     await jobs.finish(tx, [job])
                 return None
             except Unknown as missing:
-                await bring_in(site, missing.uri, budget)
+                await bring_in(site, missing.uri, budget, via=missing.via)
         outcome = "needs-too-much"
     except (PolicyRefused, Refused) as refusal:
         outcome = refusal.reason

@@ -13,11 +13,28 @@ from federation.vocabulary import Document, type_of
 
 @dataclass(frozen=True)
 class Received:
-    """A verified activity: its row, its document, and the actor who signed it."""
+    """A verified activity: its row, its document, and the actor who did it.
+
+    ``via`` is the group elsewhere that announced it, where the actor did not send it to us: handlers then act with that
+    group's authority (``by``) and only within its own topics, and take nothing but ids from embedded objects that
+    carry no proof of their author's (``is_proven``).
+    """
 
     activity: Activity
     document: Document
     actor: Actor
+    via: Actor | None = None
+    is_proven: bool = True
+
+    @property
+    def by(self) -> Actor:
+        """Whose authority this is: the group's for what a group announces, else the actor's own."""
+        return self.via or self.actor
+
+    @property
+    def original(self) -> Activity | None:
+        """The row to be passed on as it came; none for what a group elsewhere announced: that is not ours to do."""
+        return self.activity if self.via is None else None
 
     @property
     def object(self) -> Any:

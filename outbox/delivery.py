@@ -43,8 +43,8 @@ class To:
     """Who gets an activity: followers of groups (and of people), single actors, whoever wrote in a topic.
 
     ``form`` restricts followers by their server's software: plain (microblogs and unknown), wrapped (forums and
-    unknown), lemmy, or '' for all. ``has_left`` adds those who followed once, since they hold copies. ``own_inbox``
-    leaves the shared inbox aside, for what concerns one actor alone.
+    unknown), microblog (these only), lemmy, or '' for all. ``has_left`` adds those who
+    followed once, since they hold copies. ``own_inbox`` leaves the shared inbox aside, for what concerns one alone.
     """
 
     followers_of: tuple[int, ...] = ()
@@ -155,6 +155,8 @@ async def inboxes(tx: Tx, to: Iterable[To]) -> dict[str, str]:
 def _runs(form: str) -> Any:
     if form == "lemmy":
         return Host.software == "lemmy"
+    if form == "microblog":
+        return Host.software.in_(MICROBLOGS)
     others = FORUMS if form == "plain" else MICROBLOGS
     return or_(Host.software.is_(None), Host.software.not_in(others))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from sqlalchemy import select
 
-from community import posts
+from community import links, posts
 from community.db import Tx
 from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
 from community.models import Activity, Actor, Post, Topic
@@ -14,6 +15,8 @@ from federation import translate
 from federation.vocabulary import PUBLIC, Document, id_of, type_of
 from outbox import documents
 from outbox.delivery import To, new_uri, send
+
+SHARED_FOR = timedelta(days=3)
 
 
 async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tuple[Actor, ...]) -> To:
@@ -38,6 +41,12 @@ async def announce(tx: Tx, event: PostCreated) -> None:
     post, topic, author = event.post, event.topic, event.author
     group = await tx.get_one(Actor, topic.group_id)
     is_opener = post.number == 1
+    if not group.is_local:
+        if author.is_local:
+            await _send_abroad(tx, "Create", post, topic, group, author, event.mentioned)
+        elif is_opener:
+            await _share(tx, group, post, author)
+        return
     if author.is_local:
         note = await documents.note(tx, post)
         inner: Document | None = translate.about_object("Create", new_uri(tx), author, note, tx.now)
@@ -52,10 +61,31 @@ async def announce(tx: Tx, event: PostCreated) -> None:
         boost = translate.announce(new_uri(tx), group, post.uri, author.uri, tx.now)
         await send(tx, boost, group, To(followers_of=(group.id,), form="plain"))
     if inner is not None:
-        await _wrap(tx, group, inner)
+        await wrap(tx, group, inner)
 
 
-async def _wrap(tx: Tx, group: Actor, inner: Document, *, has_left: bool = False) -> None:
+async def _send_abroad(
+    tx: Tx, kind: str, post: Post, topic: Topic, group: Actor, author: Actor, mentioned: tuple[Actor, ...]
+) -> None:
+    """What our member writes in a group elsewhere goes to that group, which announces it or not; and to those who get
+    it from the author anyway. None of our own groups says anything about it."""
+    note = await documents.note(tx, post)
+    activity = translate.about_object(kind, new_uri(tx), author, note, tx.now)
+    await send(tx, activity, author, await _direct(tx, topic, post, author, mentioned), To(actors=(group.id,)))
+
+
+async def _share(tx: Tx, group: Actor, post: Post, author: Actor) -> None:
+    """A fresh topic of a linked group is boosted by our theme to its followers on microblogs, once. It is never
+    announced whole, which is what makes loops impossible: forums take nothing but the home's own word."""
+    if post.created_at < tx.now - SHARED_FOR:
+        return
+    for theme in await links.themes_linked_with(tx, group.id):
+        boost = translate.announce(new_uri(tx), theme, post.uri, author.uri, tx.now)
+        await send(tx, boost, theme, To(followers_of=(theme.id,), form="microblog"))
+
+
+async def wrap(tx: Tx, group: Actor, inner: Document, *, has_left: bool = False) -> None:
+    """Have a group of ours announce a whole activity, as forums read it."""
     wrapped = translate.announce(new_uri(tx), group, inner, id_of(inner["actor"]) or "", tx.now)
     await send(tx, wrapped, group, To(followers_of=(group.id,), form="wrapped", has_left=has_left))
 
@@ -70,6 +100,10 @@ async def _send_update(
     tx: Tx, post: Post, topic: Topic, author: Actor, mentioned: tuple[Actor, ...], activity: Activity | None
 ) -> None:
     group = await tx.get_one(Actor, topic.group_id)
+    if not group.is_local:
+        if author.is_local:
+            await _send_abroad(tx, "Update", post, topic, group, author, mentioned)
+        return
     if author.is_local:
         note = await documents.note(tx, post)
         inner: Document | None = translate.about_object("Update", new_uri(tx), author, note, tx.now)
@@ -79,7 +113,7 @@ async def _send_update(
     else:
         inner = _original(activity, "Update")
     if inner is not None:
-        await _wrap(tx, group, inner, has_left=True)
+        await wrap(tx, group, inner, has_left=True)
 
 
 @on(PostDeleted)
@@ -96,6 +130,13 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
     del stone["@context"]
     addressed = {"to": [PUBLIC, group.uri], "cc": [group.followers_uri], "audience": group.uri}
     inner: Document | None = None
+    if not group.is_local:
+        if author.is_local and event.by.id == author.id:
+            own = translate.activity(
+                "Delete", new_uri(tx), author, stone | {"attributedTo": author.uri}, tx.now, **addressed
+            )
+            await send(tx, own, author, await _direct(tx, topic, post, author, ()), To(actors=(group.id,)))
+        return
     if author.is_local:
         about = stone | {"attributedTo": author.uri}
         own = translate.activity("Delete", new_uri(tx), author, about, tx.now, **addressed)
@@ -108,7 +149,7 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
         if not author.is_local:
             await send(tx, inner, event.by, To(actors=(author.id,)))
     if inner is not None:
-        await _wrap(tx, group, inner, has_left=True)
+        await wrap(tx, group, inner, has_left=True)
     if post.number == 1:
         await _withdraw_boost(tx, group, post)
 
@@ -140,7 +181,7 @@ async def announce_change(tx: Tx, event: TopicChanged) -> None:
     if post is None or post.deleted_at is not None:
         return
     author = await tx.get_one(Actor, post.author_id)
-    if author.is_local:
+    if author.is_local and (await tx.get_one(Actor, event.topic.group_id)).is_local:
         posts.mark_edited(tx, post)
         await tx.flush()
         await _send_update(tx, post, event.topic, author, (), None)

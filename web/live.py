@@ -81,7 +81,11 @@ async def live(request: web.Request) -> web.StreamResponse:
         streams.queues.add(queue)
         try:
             await response.prepare(request)
-            await response.write(b"retry: 3000\n\n")
+            # What was written between the making of the page and this moment is told first.
+            async with site.database.read() as tx:
+                topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
+            number = json.dumps({"number": topic.last_number})
+            await response.write(f"retry: 3000\nevent: last\ndata: {number}\n\n".encode())
             await _tell(site, streams, response, topic_id, queue)
         except (ConnectionError, TimeoutError):
             pass  # The reader has gone, or has stopped reading.

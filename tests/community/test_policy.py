@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from community import policy
-from community.models import Actor, Post, Topic
+from community.models import Actor, Poll, Post, Topic
 from community.policy import ANYONE, Standing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -17,6 +17,7 @@ ABROAD = Actor(id=3, host="other.example", kind="person", state="active")
 GROUP = Actor(id=9, host="", kind="group", state="active")
 OPEN = Topic(id=1, group_id=9, author_id=1)
 CLOSED = Topic(id=2, group_id=9, author_id=1, closed_at=NOW)
+HIDDEN = Topic(id=3, group_id=9, author_id=1, hidden_reason="spam")
 POST = Post(id=1, topic_id=1, number=1, author_id=1)
 GONE = Post(id=2, topic_id=1, number=2, author_id=1, deleted_at=NOW)
 
@@ -31,6 +32,10 @@ WHO = {
     "suspended": Standing(OTHER, site_role="member", account_state="suspended"),
     "moderator": Standing(OTHER, role="moderator", site_role="member", account_state="active"),
     "admin": Standing(OTHER, site_role="admin", account_state="active"),
+    # In a group that is at home on another server:
+    "guest": Standing(OTHER, site_role="member", account_state="active", group_host="far.example"),
+    "staff-away": Standing(OTHER, site_role="moderator", account_state="active", group_host="far.example"),
+    "native": Standing(ABROAD, group_host="far.example"),
 }
 STOPPED = {
     "stranger": "sign-in-first",
@@ -47,7 +52,7 @@ TABLE = [
     (
         "reply",
         CLOSED,
-        ALL | dict.fromkeys(["author", "member", "abroad"], "topic-is-closed") | STOPPED,
+        ALL | dict.fromkeys(["author", "member", "abroad", "guest", "staff-away"], "topic-is-closed") | STOPPED,
     ),
     ("like", POST, ALL | STOPPED | {"author": "own-post"}),
     ("like", GONE, dict.fromkeys(WHO, "post-is-deleted") | STOPPED),
@@ -61,6 +66,16 @@ TABLE = [
     ("moderate", OPEN, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"moderator": None, "admin": None}),
     ("administer", None, dict.fromkeys(WHO, "admins-only") | STOPPED | {"admin": None}),
     ("read", OPEN, ALL),
+    ("read", HIDDEN, dict.fromkeys(WHO, "not-there") | dict.fromkeys(["admin", "staff-away"])),
+    ("vote", Poll(post_id=1), ALL | STOPPED),
+    ("vote", Poll(post_id=1, closed_at=NOW), dict.fromkeys(WHO, "poll-is-closed") | STOPPED),
+    ("report", POST, ALL | STOPPED | {"banned": None}),
+    (
+        "hide",
+        POST,
+        dict.fromkeys(WHO, "moderators-only") | STOPPED | {"admin": "remove-it-instead", "staff-away": None},
+    ),
+    ("link", GROUP, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"moderator": None, "admin": None}),
 ]
 
 

@@ -135,7 +135,8 @@ async function bringNew() {
 function isInUse(article) {
   const selection = getSelection();
   return (
-    article.querySelector("details.menu[open], details.parent[open]") ||
+    // Between press and release a replaced link would swallow the click.
+    article.querySelector("details.menu[open], details.parent[open], :active") ||
     (!selection.isCollapsed && article.contains(selection.anchorNode))
   );
 }
@@ -159,11 +160,9 @@ function take() {
 }
 
 const events = new EventSource(`/t/${topic}/live`);
-let hasBeenOpen = false;
-events.addEventListener("open", () => {
-  // After a break, what was missed is asked for.
-  if (hasBeenOpen) bringNew();
-  hasBeenOpen = true;
+events.addEventListener("last", (event) => {
+  // What came before the stream was open, or during a break, is asked for.
+  if (JSON.parse(event.data).number > last) bringNew();
 });
 events.addEventListener("post", (event) => {
   changed.add(JSON.parse(event.data).number);
