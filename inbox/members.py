@@ -30,22 +30,24 @@ async def follow(tx: Tx, received: Received) -> str | None:
     return "followed"
 
 
-async def undo_follow(tx: Tx, received: Received, follow: object) -> str:
-    """``follow`` is the embedded Follow, or only its id."""
-    if isinstance(follow, dict):
-        target = await tx.by_uri(Actor, id_of(follow.get("object")) or "")
-        if target is None or not await groups.leave(tx, received.actor, target, activity=received.activity):
-            return "was-not-followed"
-        return "left"
+@handles("Undo", "Follow")
+async def undo_follow(tx: Tx, received: Received) -> str | None:
+    target = await tx.by_uri(Actor, id_of(received.object.get("object")) or "")
+    if target is None or not await groups.leave(tx, received.actor, target, activity=received.activity):
+        return "was-not-followed"
+    return "left"
+
+
+async def undo_named_follow(tx: Tx, received: Received, follow: str) -> str:
     membership = (
         await tx.execute(
-            select(Membership).where(Membership.actor_id == received.actor.id, Membership.follow_uri == str(follow))
+            select(Membership).where(Membership.actor_id == received.actor.id, Membership.follow_uri == follow)
         )
     ).scalar_one_or_none()
     if membership is None:
         return "was-not-followed"
     group = await tx.get_one(Actor, membership.group_id)
-    await groups.leave(tx, received.actor, group, follow_uri=str(follow), activity=received.activity)
+    await groups.leave(tx, received.actor, group, follow_uri=follow, activity=received.activity)
     return "left"
 
 

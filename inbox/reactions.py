@@ -8,8 +8,8 @@ from community import posts, reactions
 from community.db import Tx
 from community.models import Post, Reaction
 from community.policy import Refused
-from federation.vocabulary import id_of, type_of
-from inbox.members import undo_follow
+from federation.vocabulary import id_of
+from inbox.members import undo_named_follow
 from inbox.posts import held_post
 from inbox.registry import Received, handles
 
@@ -22,26 +22,22 @@ async def like(tx: Tx, received: Received) -> str | None:
     return "liked" if is_new else "already-liked"
 
 
+@handles("Undo", "Like")
+async def undo_like(tx: Tx, received: Received) -> str | None:
+    """Mastodon's Like has an id that it cannot find again, so a like is found by actor and object."""
+    uri = id_of(received.object.get("object"))
+    post = await posts.find_by_uri(tx, uri) if uri else None
+    if post is None or not await reactions.unlike(tx, received.actor, post, activity=received.activity):
+        return "was-not-liked"
+    return "unliked"
+
+
 @handles("Undo")
 async def undo(tx: Tx, received: Received) -> str | None:
-    """Take a Follow or a Like back. The undone activity may be embedded or only named; whatever an embedded copy
-    claims, only the signer's own follow or like is touched. Mastodon's Like has an id that it cannot find again, so a
-    like is found by actor and object."""
+    """Take something back that is only named, by an id whose activity we do not hold any more."""
     undone = received.object
-    if isinstance(undone, dict):
-        if id_of(undone.get("actor")) not in (None, received.actor.uri):
-            raise Refused("undone-by-another")
-        if type_of(undone) == "Follow":
-            return await undo_follow(tx, received, undone)
-        if type_of(undone) == "Like":
-            uri = id_of(undone.get("object"))
-            post = await posts.find_by_uri(tx, uri) if uri else None
-            if post is None or not await reactions.unlike(tx, received.actor, post, activity=received.activity):
-                return "was-not-liked"
-            return "unliked"
-        raise Refused("undo-unsupported")
     if not isinstance(undone, str):
-        raise Refused("reference-missing")
+        raise Refused("undo-unsupported" if isinstance(undone, dict) else "reference-missing")
     found = (
         await tx.execute(
             select(Post)
@@ -52,4 +48,4 @@ async def undo(tx: Tx, received: Received) -> str | None:
     if found is not None:
         await reactions.unlike(tx, received.actor, found, activity=received.activity)
         return "unliked"
-    return await undo_follow(tx, received, undone)
+    return await undo_named_follow(tx, received, undone)

@@ -447,7 +447,21 @@ async def _lacks(tx: Tx, document: Document) -> bool:
     return parent is not None and await tx.by_uri(Post, parent) is None
 
 
+async def _with_undone(tx: Tx, document: Document) -> Document:
+    """An Undo with what it undoes inside, also where it only names it. Whatever an embedded copy claims, only the
+    signer's own doing can be undone."""
+    undone = document.get("object")
+    if isinstance(undone, str):
+        held = await tx.by_uri(Activity, undone)
+        undone = json.loads(held.document) if held is not None else undone
+    if isinstance(undone, dict) and id_of(undone.get("actor")) not in (None, id_of(document.get("actor"))):
+        raise PolicyRefused("undone-by-another")
+    return {**document, "object": undone}
+
+
 async def _apply(tx: Tx, activity: Activity, document: Document) -> None:
+    if activity.type == "Undo":
+        document = await _with_undone(tx, document)
     handler = registry.find(document)
     if handler is None:
         activity.outcome = "type-unsupported"

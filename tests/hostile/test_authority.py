@@ -237,8 +237,9 @@ async def test_rule_24_undo_of_anothers_follow_and_like(place: Place) -> None:
     await mallory_in_vain(place, "Undo", like, "undone-by-another")
     await mallory_in_vain(place, "Undo", {**follow_activity, "actor": place.peer.uri("mallory")}, "was-not-followed")
     await mallory_in_vain(place, "Undo", {**like, "actor": place.peer.uri("mallory")}, "was-not-liked")
-    await mallory_in_vain(place, "Undo", follow, "was-not-followed")
-    await mallory_in_vain(place, "Undo", like["id"], "was-not-followed")
+    await mallory_in_vain(place, "Undo", follow, "undone-by-another")
+    await mallory_in_vain(place, "Undo", like["id"], "undone-by-another")
+    await mallory_in_vain(place, "Undo", f"{place.peer.uri('mallory')}/nothing", "was-not-followed")
     nameless = {name: value for name, value in like.items() if name != "actor"}
     await mallory_in_vain(place, "Undo", nameless, "was-not-liked")
     await place.accepted(place.peer.activity("Undo", like), "unliked")
