@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench format words clean
+.PHONY: help run demo test check bench format words clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,6 +25,9 @@ $(DEV_STAMP): pyproject.toml | $(BIN)/python
 
 run: $(STAMP) ## Run an instance with starter content at http://localhost:8000
 	$(BIN)/folkmoot run
+
+demo: $(STAMP) ## Run three linked instances, a hub and two cities, filled with samples
+	$(BIN)/folkmoot demo
 
 test: $(DEV_STAMP) ## Run all tests (some ten minutes at most)
 	$(BIN)/python -m pytest

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from community.db import Tx
-from community.models import Activity, Actor, Ballot, Link, Membership, Poll, PollOption, Post, Report, Topic
+from community.models import Activity, Actor, Ballot, Link, Membership, Poll, PollOption, Post, Quote, Report, Topic
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class TopicChanged(Event):
     by: Actor
     what: str
     old_group_id: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,26 @@ class Voted(Event):
     post: Post
     by: Actor
     ballots: tuple[tuple[Ballot, PollOption], ...]
+
+
+@dataclass(frozen=True)
+class QuoteAnswered(Event):
+    """Somebody elsewhere asked to quote a post of ours: ``quote`` is the permission, None where there is none."""
+
+    post: Post
+    author: Actor
+    by: Actor
+    request: dict[str, Any]
+    quote: Quote | None
+
+
+@dataclass(frozen=True)
+class QuoteRevoked(Event):
+    """A permission to quote a post of ours was taken back."""
+
+    quote: Quote
+    author: Actor
+    by: Actor
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from typing import Any
 
@@ -16,9 +15,9 @@ from community.keys import KeyPair
 from community.members import Invalid, check_handle, find_local, keep_key, new_local_actor
 from community.models import Activity, Actor, LogEntry, Membership, Theme
 from community.policy import require, standing
+from community.settings import COLOUR
 
 COLOURS = ("#1f5fa8", "#0e6b80", "#a85708", "#6a3fa0", "#a8325a", "#1b6b3a", "#7a5c12", "#3f4fa3")
-_COLOUR = re.compile(r"#[0-9a-f]{6}")
 
 
 async def institution(tx: Tx, kind: str) -> Actor:
@@ -75,7 +74,7 @@ def _apply(theme: Theme, *, name: str, about: str, colour: str, rules: str, obje
     wrong = {}
     if not 1 <= len(name) <= 80:
         wrong["name"] = "theme-name-length"
-    if not _COLOUR.fullmatch(colour):
+    if not COLOUR.fullmatch(colour):
         wrong["colour"] = "colour-form"
     if len(about) > 2000:
         wrong["about"] = "text-too-long"

@@ -21,8 +21,9 @@ from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 from sqlalchemy.orm import aliased
 
+from community import hosts
 from community.db import Database, Tx
-from community.models import Host, Job
+from community.models import Job
 
 log = logging.getLogger("folkmoot.jobs")
 
@@ -224,24 +225,10 @@ async def settle(tx: Tx, results: Iterable[Result]) -> None:
         await finish(tx, done)
         lanes = {job.lane for job in done if job.lane}
         if lanes:
-            cleared = await tx.execute(
-                update(Host)
-                .where(Host.name.in_(lanes), Host.failures > 0)
-                .values(failures=0, retry_after=None)
-                .returning(Host.name)
-                .execution_options(synchronize_session=False)
-            )
-            back = [name for (name,) in cleared]
-            if back:
-                tx.has_jobs = True
-                await tx.execute(
-                    update(Job)
-                    .where(Job.lane.in_(back), Job.failed_at.is_(None), Job.run_at > tx.now)
-                    .values(run_at=tx.now)
-                    .execution_options(synchronize_session=False)
-                )
+            await hosts.answered(tx, lanes)
     schedule = tx.settings.retry_seconds
-    down: dict[str, int] = {}
+    down: dict[str, tuple[int, int, str]] = {}
+    waiting: dict[str, list[int]] = defaultdict(list)
     for result in failed:
         job = result.job
         wait = schedule[min(job.attempts, len(schedule)) - 1]
@@ -266,22 +253,19 @@ async def settle(tx: Tx, results: Iterable[Result]) -> None:
             "given up" if given_up else f"again in {wait} s",
             result.error,
         )
-        if result.lane_is_down and job.lane and not given_up:
-            down[job.lane] = max(down.get(job.lane, 0), wait)
-    for lane, wait in down.items():
-        until = tx.now + timedelta(seconds=wait)
-        await tx.execute(
-            update(Host)
-            .where(Host.name == lane)
-            .values(failures=Host.failures + 1, retry_after=until)
-            .execution_options(synchronize_session=False)
-        )
-        await tx.execute(
-            update(Job)
-            .where(Job.lane == lane, Job.failed_at.is_(None), Job.run_at < until, Job.locked_until.is_(None))
-            .values(run_at=until)
-            .execution_options(synchronize_session=False)
-        )
+        if result.lane_is_down and job.lane:
+            known = down.get(job.lane, (0, 0, ""))
+            asked = min(result.after or 0, 86400)
+            down[job.lane] = max(known[0], wait), max(known[1], asked), result.error
+            waiting[job.lane].append(job.id)
+    for lane, (wait, asked, error) in down.items():
+        if await hosts.failed(tx, lane, wait, asked, error):
+            await tx.execute(
+                update(Job)
+                .where(Job.id.in_(waiting[lane]), Job.failed_at.is_(None))
+                .values(attempts=Job.attempts - 1)
+                .execution_options(synchronize_session=False)
+            )
 
 
 async def counts(tx: Tx) -> dict[str, int]:

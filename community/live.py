@@ -20,15 +20,22 @@ class Hub:
         self.is_alone = False  # nobody outside this process listens (the one server on SQLite)
         self._queues: dict[str, dict[asyncio.Queue[int], Callable[[], bool]]] = defaultdict(dict)
         self._watchers: list[Callable[[], None]] = []
+        self._hearers: defaultdict[str, list[Callable[[int], None]]] = defaultdict(list)
 
     def on_change(self, watcher: Callable[[], None]) -> None:
         """Call ``watcher`` whenever anything that readers can see may have changed."""
         self._watchers.append(watcher)
 
+    def on_signal(self, channel: str, hearer: Callable[[int], None]) -> None:
+        """Call ``hearer`` with every reference that is signalled on ``channel``, by whatever process."""
+        self._hearers[channel].append(hearer)
+
     def publish(self, signals: Iterable[tuple[str, int]]) -> None:
         changed = False
         for channel, reference in signals:
             changed = True
+            for hearer in self._hearers.get(channel, ()):
+                hearer(reference)
             for queue in self._queues.get(channel, ()):
                 if queue.full():
                     queue.get_nowait()

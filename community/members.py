@@ -17,9 +17,10 @@ from sqlalchemy.orm import joinedload
 from community import text
 from community.db import Tx
 from community.events import AccountAsked, ActorChanged, emit
-from community.keys import KeyPair
+from community.keys import PROOF_KEY, KeyPair
 from community.models import Account, Actor, Fact, Host, Keypair, LogEntry, Notification, Session
 from community.policy import Refused, require, standing
+from community.settings import LANGUAGES as LANGUAGES
 
 PROFESSIONS = (
     "urban planner",
@@ -34,7 +35,6 @@ PROFESSIONS = (
     "city official",
     "citizen",
 )
-LANGUAGES = ("en", "fr", "es")
 LOOKS = ("", "light", "dark")  # the first follows the system
 RESERVED = frozenset(
     [
@@ -162,6 +162,8 @@ def new_local_actor(tx: Tx, kind: str, handle: str, name: str, keys: KeyPair, pa
         followers_uri=f"{base}/followers",
         key_id=f"{uri}#main-key",
         public_key=keys.public_pem,
+        proof_key_id=uri + PROOF_KEY,
+        proof_key=keys.proof_key,
         created_at=tx.now,
     )
     tx.add(actor)
@@ -170,7 +172,8 @@ def new_local_actor(tx: Tx, kind: str, handle: str, name: str, keys: KeyPair, pa
 
 async def keep_key(tx: Tx, actor: Actor, keys: KeyPair) -> None:
     await tx.flush()
-    tx.add(Keypair(actor_id=actor.id, private_key=keys.sealed_private))
+    pair = Keypair(actor_id=actor.id, private_key=keys.sealed_private, proof_private_key=keys.sealed_proof_private)
+    tx.add(pair)
     await tx.flush()
 
 

@@ -506,7 +506,16 @@ class Activity(Base):
     """An activity exactly as it crossed the wire, and what became of it: the audit trail and the groups' outbox."""
 
     __tablename__ = "activity"
-    __table_args__ = (Index("ix_activity_actor_uri_type", "actor_uri", "type"), _NEVER_REUSED)
+    __table_args__ = (
+        Index("ix_activity_actor_uri_type", "actor_uri", "type"),
+        Index(
+            "ix_activity_unproven",
+            "id",
+            sqlite_where=text("envelope IS NOT NULL AND outcome = ''"),
+            postgresql_where=text("envelope IS NOT NULL AND outcome = ''"),
+        ),
+        _NEVER_REUSED,
+    )
 
     id: Mapped[int] = _id()
     uri: Mapped[str] = mapped_column(unique=True)

@@ -150,6 +150,8 @@ def _is_stopped(who: Standing) -> str | None:
         return "host-is-blocked"
     if who.role == "banned":
         return "you-are-banned-here"
+    if who.actor.is_local and who.actor.moved_to:
+        return "you-have-moved"
     return None
 
 
@@ -171,6 +173,9 @@ def _open_topic(who: Standing, group: Actor) -> str | None:
         return stopped
     if group.state != "active":
         return "theme-is-closed"
+    # The place of a followed person holds what that person writes.
+    if group.kind != "group" and who.actor is not None and who.actor.id != group.id:
+        return "place-of-a-person"
     return None
 
 
@@ -231,11 +236,26 @@ def _vote(who: Standing, poll: Poll) -> str | None:
     return "poll-is-closed" if poll.closed_at is not None else None
 
 
+@rule("quote")
+def _quote(who: Standing, post: Post) -> str | None:
+    """Have a post stand in one's own, on another server."""
+    return _is_stopped(who) or ("post-is-deleted" if post.deleted_at is not None else None)
+
+
 @rule("report")
 def _report(who: Standing, _thing: Any) -> str | None:
     """Whoever may not write here may not report either; being banned from a group is no reason not to be heard."""
     stopped = _is_stopped(who)
     return None if stopped == "you-are-banned-here" else stopped
+
+
+@rule("review")
+def _review(who: Standing, _thing: Any) -> str | None:
+    """Read and answer reports: moderators those of their theme, staff all, also those about groups elsewhere."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if who.is_staff or who.is_moderator else "moderators-only"
 
 
 @rule("hide")

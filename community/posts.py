@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from community import members, text
+from community import hosts, members, polls, text
 from community.db import Tx
 from community.events import PostCreated, PostDeleted, PostEdited, emit
 from community.members import Invalid
@@ -29,6 +29,8 @@ from community.models import (
 from community.policy import Refused, require, standing
 
 PAGE = 50
+# Edits within a second are dated a second apart (``mark_edited``), so that a burst of them runs ahead of the clock.
+EDITED_AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Written:
     mentioned: tuple[Actor, ...] = ()
     context_uri: str = ""  # of a topic from elsewhere: the thread's own address at its home
     quote_uri: str = ""
+    poll: polls.Paper | None = None
 
 
 async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -> Written:
@@ -101,7 +104,7 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
         number=topic.last_number,
         uri=written.uri or f"new:{topic.id}:{topic.last_number}",
         url=written.url,
-        kind=written.kind,
+        kind="Question" if written.poll is not None else written.kind,
         warning=written.warning,
         source=written.source,
         html=written.html,
@@ -125,6 +128,9 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
         post.uri = f"{tx.settings.origin}/p/{post.id}"
     _keep_mentions(tx, post, written.mentioned)
     tx.remember(post)
+    if written.poll is not None:
+        await tx.flush()
+        await polls.attach(tx, post, written.poll)
     return post
 
 
@@ -167,6 +173,8 @@ async def reply(
 
 async def _notify(tx: Tx, post: Post, author: Actor, parent: Post | None, mentioned: Iterable[Actor]) -> None:
     """Tell local people who were answered or mentioned, each once."""
+    if not await hosts.may_notify(tx, author):
+        return
     told: dict[int, str] = {}
     for actor in mentioned:
         if actor.is_local and actor.kind == "person":
@@ -199,7 +207,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     author, post = await tx.own(author), await tx.own(post)
     topic = await tx.lock(Topic, post.topic_id)
     require("edit", await standing(tx, author, topic.group_id), post)
-    edited_at = min(written.edited_at or tx.now, tx.now)
+    edited_at = min(written.edited_at or tx.now, tx.now + EDITED_AHEAD)
     if post.edited_at is not None and edited_at <= post.edited_at and written.uri:
         return False
     new_title = topic.title
@@ -267,6 +275,7 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     post.like_count_here = post.like_count_elsewhere = post.dislike_count = 0
     for table in (Revision, Reaction, Mention, Notification):
         await tx.execute(delete(table).where(table.post_id == post.id))
+    await polls.remove(tx, post.id)
     theme = await tx.lock(Theme, topic.group_id)
     theme.post_count -= 1
     if post.number > 1:
@@ -278,6 +287,34 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     post.topic, post.author = topic, author
     tx.signal(f"topic:{topic.id}", post)
     await emit(tx, PostDeleted(post, topic, author, by, reason, activity=activity))
+
+
+async def restore(tx: Tx, by: Actor, post: Post, written: Written) -> None:
+    """Take the removal of a post from elsewhere back, with its text as its origin has it. What its author deleted stays
+    deleted. Raises Refused."""
+    by, post = await tx.own(by), await tx.own(post)
+    topic = await tx.lock(Topic, post.topic_id)
+    require("moderate", await standing(tx, by, topic.group_id), topic)
+    if post.deleted_at is None or not post.deleted_reason:
+        raise Refused("deleted-by-its-author" if post.deleted_at is not None else "post-is-there")
+    post.html, post.warning, post.language = written.html, written.warning, written.language
+    post.edited_at, post.deleted_at, post.deleted_reason = written.edited_at, None, ""
+    _keep_mentions(tx, post, written.mentioned)
+    theme = await tx.lock(Theme, topic.group_id)
+    theme.post_count += 1
+    if post.number > 1:
+        topic.reply_count += 1
+    elif topic.deleted_at is not None:
+        topic.deleted_at = None
+        theme.topic_count += 1
+    tx.add(
+        LogEntry(
+            at=tx.now, actor_id=by.id, action="restore-post", group_id=topic.group_id, topic_id=topic.id,
+            post_id=post.id, about_id=post.author_id,
+        )
+    )  # fmt: skip
+    await tx.flush()
+    tx.signal(f"topic:{topic.id}", post)
 
 
 async def bury(tx: Tx, uri: str) -> None:
@@ -354,7 +391,13 @@ async def by_author(tx: Tx, actor_id: int, limit: int = 20) -> list[Post]:
                 select(Post)
                 .options(joinedload(Post.author), joinedload(Post.topic).joinedload(Topic.group))
                 .join(Topic, Topic.id == Post.topic_id)
-                .where(Post.author_id == actor_id, Post.deleted_at.is_(None), Topic.deleted_at.is_(None))
+                .where(
+                    Post.author_id == actor_id,
+                    Post.deleted_at.is_(None),
+                    Post.hidden_reason == "",
+                    Topic.deleted_at.is_(None),
+                    Topic.hidden_reason == "",
+                )
                 .order_by(Post.id.desc())
                 .limit(limit)
             )

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+COLOUR = re.compile(r"#[0-9a-f]{6}")
+LANGUAGES = ("en", "fr", "es")  # what the pages are translated into
+
 
 class BadSettings(ValueError):
     """A setting that cannot be used; the message says which one and what to write instead."""
@@ -50,6 +53,7 @@ class Settings:
     )
     colour: str = _setting("#0b5a52", "The instance's own colour, six hexadecimal digits.")
     language: str = _setting("en", "Language of the pages when a reader's own is not offered (en, fr, es).")
+    languages: tuple[str, ...] = _setting(LANGUAGES, "Languages of the pages that are offered, separated by commas.")
     registration: str = _setting(
         "",
         "open, approval or closed. Default: open where the origin is on loopback, approval everywhere else, since "
@@ -63,6 +67,7 @@ class Settings:
         "Waiting time before each further attempt of a delivery, in seconds; after the last one it is given up.",
     )
     inbox_per_minute: int = _setting(6000, "Activities that one other server may send in a minute; more is told 429.")
+    fetches_per_host: int = _setting(4, "Documents that are fetched from one other server at the same time.")
     worker_tasks: int = _setting(64, "Jobs that one process works on at the same time.")
     folder: str = _setting(".", "Where folkmoot.toml was found; paths in it are relative to this.")
 
@@ -134,7 +139,8 @@ def _converted(name: str, kind: str, value: Any) -> Any:
     return str(value)
 
 
-def _check(settings: Settings) -> Settings:
+def check(settings: Settings) -> Settings:
+    """The settings themselves, or BadSettings with a sentence about the first that cannot be used."""
     parts = urlsplit(settings.origin)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
         raise BadSettings(f"origin must look like https://moot.example, not {settings.origin!r}")
@@ -146,6 +152,11 @@ def _check(settings: Settings) -> Settings:
         raise BadSettings(f"bind must look like 127.0.0.1:8000, not {settings.bind!r}") from None
     if settings.database_url and not settings.database_url.startswith(("postgresql", "postgres://")):
         raise BadSettings("database_url must begin with postgresql://; leave it empty for SQLite")
+    if not COLOUR.fullmatch(settings.colour.lower()):
+        raise BadSettings(f"colour is # and six hexadecimal digits, not {settings.colour!r}")
+    unknown = [code for code in (*settings.languages, settings.language) if code not in LANGUAGES]
+    if unknown or not settings.languages:
+        raise BadSettings(f"languages and language are of {', '.join(LANGUAGES)}, not {', '.join(unknown) or 'none'}")
     for proxy in settings.trusted_proxies:
         try:
             ipaddress.ip_network(proxy, strict=False)
@@ -180,7 +191,9 @@ def load(folder: str | Path = ".", environment: dict[str, str] | None = None) ->
             values[key] = _converted(variable, kind, environment[variable])
     if "origin" in values:
         values["origin"] = values["origin"].rstrip("/").lower()
-    return _check(Settings(**values, folder=str(folder)))
+    if "colour" in values:
+        values["colour"] = values["colour"].lower()
+    return check(Settings(**values, folder=str(folder)))
 
 
 def describe(settings: Settings) -> str:

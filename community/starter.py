@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from sqlalchemy import select
 
 from community import groups, posts, topics
 from community.db import Tx
 from community.keys import KeyPair
+from community.models import Topic
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,83 @@ and whether anybody has ever practised it without a computer.
 def _unwrapped(words: str) -> str:
     """Each paragraph in one line: in posts a line break is meant as one."""
     return re.sub(r"(?<!\n)\n(?!\n|- |\d+\. )\s*", " ", words)
+
+
+WELCOMES = {
+    "en": (
+        "Welcome to {name}",
+        """\
+This is {name}'s own place for talking about what makes a city work. Everything here is public; you need no account to
+read.
+
+- **From the server you already use:** search there for a theme's handle, such as `@{slug}@{host}`, follow it, and
+  answer from there.
+- **With an account here:** it takes a name, an address and a password.
+
+Say hello below: who are you, and what would you change in this city tomorrow?
+""",
+    ),
+    "fr": (
+        "Bienvenue à {name}",
+        """\
+Voici le lieu de {name} pour parler de ce qui fait fonctionner une ville. Tout y est public ; aucun compte n'est
+nécessaire pour lire.
+
+- **Depuis le serveur que vous utilisez déjà :** cherchez-y l'adresse d'un thème, par exemple `@{slug}@{host}`,
+  suivez-le et répondez de là-bas.
+- **Avec un compte ici :** il suffit d'un nom, d'une adresse et d'un mot de passe.
+
+Présentez-vous ci-dessous : qui êtes-vous, et que changeriez-vous demain dans cette ville ?
+""",
+    ),
+    "es": (
+        "Le damos la bienvenida a {name}",
+        """\
+Este es el lugar de {name} para hablar de lo que hace funcionar una ciudad. Todo es público; para leer no hace falta
+ninguna cuenta.
+
+- **Desde el servidor que ya usa:** busque allí la dirección de un tema, por ejemplo `@{slug}@{host}`, sígalo y
+  responda desde allí.
+- **Con una cuenta aquí:** basta un nombre, una dirección y una contraseña.
+
+Preséntese aquí abajo: ¿quién es y qué cambiaría mañana en esta ciudad?
+""",
+    ),
+}
+
+
+async def write_own(tx: Tx, wanted: Sequence[tuple[str, str]], pairs: Sequence[KeyPair], language: str) -> list[str]:
+    """The themes that a city chose, as (slug, name), and the clerk's welcome in its language. What is there already
+    stays as it is; answers the slugs of the new ones."""
+    known = {starter.slug: starter for starter in THEMES}
+    added = []
+    for (slug, name), pair in zip(wanted, pairs, strict=True):
+        if await groups.group_by_handle(tx, slug) is not None:
+            continue
+        # What the starter themes are about is written in English only.
+        starter = known.get(slug) if language == "en" else None
+        await groups.add_theme(
+            tx,
+            None,
+            slug,
+            pair,
+            name=name,
+            about=starter.about if starter else "",
+            colour=known[slug].colour if slug in known else "",
+            rules=_unwrapped(RULES) if language == "en" else "",
+        )
+        added.append(slug)
+    first = next(iter(await groups.themes(tx)), None)
+    if first is not None and (await tx.execute(select(Topic.id).limit(1))).first() is None:
+        title, body = WELCOMES[language]
+        words = {"name": tx.settings.name, "slug": first.slug, "host": tx.settings.host}
+        clerk = await groups.institution(tx, "service")
+        written = await posts.compose(
+            tx, _unwrapped(body.format(**words)), title=title.format(**words), language=language
+        )
+        opener = await topics.open(tx, clerk, first.actor, written)
+        await topics.pin(tx, clerk, opener.topic, is_on=True)
+    return added
 
 
 async def write(tx: Tx, pairs: list[KeyPair]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
-from community import groups, links, posts, text
+from community import groups, hosts, links, posts, text
 from community.db import Tx
 from community.events import PostCreated, TopicChanged, emit
 from community.members import Invalid
@@ -96,6 +96,7 @@ async def listed(
     ``group_id`` is the theme whose page it is; ``group_ids`` are the places whose topics are listed: by default that
     theme and the groups it is linked with, or, without one, all themes here and all that are linked with them.
     """
+    is_public = group_ids is None or group_id is not None  # else somebody's own list
     if group_ids is None:
         group_ids = await links.shown_in(tx, group_id)
     reading = select(Reading.topic_id, Reading.last_number).where(Reading.account_id == (reader_id or 0)).subquery()
@@ -106,6 +107,11 @@ async def listed(
         .options(joinedload(Topic.author), joinedload(Topic.group))
         .where(Topic.deleted_at.is_(None), Topic.hidden_reason == "", Topic.group_id.in_(group_ids))
     )
+    if is_public:
+        unlisted = hosts.kept_out_of_lists()
+        is_listed = Topic.author_id.not_in(unlisted) & Topic.group_id.not_in(unlisted)
+        # A limited group has a page of its own all the same.
+        query = query.where(is_listed | ((Topic.group_id == group_id) & Topic.group_id.in_(unlisted)))
     if group_id is not None:
         # Pins of linked groups are theirs: they do not stand first here.
         is_pinned = (Topic.group_id == group_id) & Topic.pinned_at.is_not(None)
@@ -172,8 +178,10 @@ async def openers(tx: Tx, group_id: int, *, only_pinned: bool = False, limit: in
         .where(
             Topic.group_id == group_id,
             Topic.deleted_at.is_(None),
+            Topic.hidden_reason == "",
             Post.number == 1,
             Post.deleted_at.is_(None),
+            Post.hidden_reason == "",
         )
         .limit(limit)
     )
@@ -184,7 +192,15 @@ async def openers(tx: Tx, group_id: int, *, only_pinned: bool = False, limit: in
     return list((await tx.execute(query)).scalars())
 
 
-async def _change(tx: Tx, by: Actor, topic: Topic, what: str, reason: str, old_group_id: int | None = None) -> None:
+async def _change(
+    tx: Tx,
+    by: Actor,
+    topic: Topic,
+    what: str,
+    reason: str,
+    old_group_id: int | None = None,
+    activity: Activity | None = None,
+) -> None:
     tx.add(
         LogEntry(
             at=tx.now,
@@ -197,24 +213,29 @@ async def _change(tx: Tx, by: Actor, topic: Topic, what: str, reason: str, old_g
     )
     await tx.flush()
     tx.signal(f"topic:{topic.id}", 0)
-    await emit(tx, TopicChanged(topic, by, what, old_group_id))
+    await emit(tx, TopicChanged(topic, by, what, old_group_id, reason, activity=activity))
 
 
-async def pin(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "") -> None:
+async def pin(
+    tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "", activity: Activity | None = None
+) -> None:
+    """Keep a topic at the head of its theme, or let it go from there."""
     by, topic = await tx.own(by), await tx.own(topic)
     require("moderate", await standing(tx, by, topic.group_id), topic)
     if is_on != (topic.pinned_at is not None):
         topic.pinned_at = tx.now if is_on else None
-        await _change(tx, by, topic, "pin" if is_on else "unpin", reason)
+        await _change(tx, by, topic, "pin" if is_on else "unpin", reason, activity=activity)
 
 
-async def close(tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "") -> None:
+async def close(
+    tx: Tx, by: Actor, topic: Topic, *, is_on: bool, reason: str = "", activity: Activity | None = None
+) -> None:
     """Close a topic to further replies, or open it again."""
     by, topic = await tx.own(by), await tx.own(topic)
     require("moderate", await standing(tx, by, topic.group_id), topic)
     if is_on != (topic.closed_at is not None):
         topic.closed_at = tx.now if is_on else None
-        await _change(tx, by, topic, "close" if is_on else "open", reason)
+        await _change(tx, by, topic, "close" if is_on else "open", reason, activity=activity)
 
 
 async def retitle(tx: Tx, by: Actor, topic: Topic, title: str) -> None:

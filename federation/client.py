@@ -25,11 +25,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from federation import signatures
+from federation.restraint import Restraint
 from federation.vocabulary import (
     AP_MEDIA_TYPES,
     Document,
     Malformed,
     Origin,
+    host_of,
     is_activitystreams,
     origin_of,
     read_json,
@@ -47,6 +49,10 @@ CONNECTIONS_PER_HOST = 8
 RESOLVER_THREADS = 16
 RESOLVED_SECONDS = 60
 RETRY_AFTER_MAX = 7 * 24 * 3600.0
+# How long a failure is taken for an answer, in seconds: many activities may name one dead address.
+GONE_SECONDS = 600.0
+REFUSED_SECONDS = 300.0
+UNREACHABLE_SECONDS = 30.0
 
 _ACCEPT_DOCUMENT = ", ".join(AP_MEDIA_TYPES)
 _ACCEPT_JSON = "application/jrd+json, application/json"
@@ -245,7 +251,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """In whose name a GET is signed."""
+    """In whose name a request is signed."""
 
     key_id: str
     private_key: signatures.PrivateKey
@@ -295,6 +301,8 @@ class Client:
         post_seconds: float = 15.0,
         body_max: int = BODY_MAX,
         lookup: Lookup = socket.getaddrinfo,
+        gets_per_host: int = 4,
+        unreachable_seconds: float = UNREACHABLE_SECONDS,
     ) -> None:
         self._user_agent = user_agent
         self._insecure_peers = frozenset(peer.lower() for peer in insecure_peers)
@@ -305,7 +313,15 @@ class Client:
         self._post_seconds = post_seconds
         self._body_max = body_max
         self._lookup = lookup
+        self._restraint = Restraint(gets_per_host)
+        self._failure_seconds: dict[type[FetchError], float] = {
+            Gone: GONE_SECONDS,
+            Refused: REFUSED_SECONDS,
+            Unreachable: unreachable_seconds,
+        }
         self._opened: aiohttp.ClientSession | None = None
+        self.schemes: dict[str, signatures.Scheme] = {}
+        """Hosts that take the other form of signatures than the one that we try first."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -336,6 +352,7 @@ class Client:
         accept: str,
         headers: Mapping[str, str] | None = None,
         signer: Signer | None = None,
+        scheme: signatures.Scheme = "cavage",
         budget: Budget | None = None,
         body_max: int | None = None,
     ) -> Fetched:
@@ -354,9 +371,12 @@ class Client:
                 sent = {"Accept": accept, **((headers or {}) if first_origin else {})}
                 if signer is not None:
                     sent |= signatures.sign(
-                        "GET", asked, None, signer.private_key, signer.key_id, now=datetime.now(UTC)
+                        "GET", asked, None, signer.private_key, signer.key_id, scheme=scheme, now=datetime.now(UTC)
                     )
-                async with self._session().get(asked, headers=sent, allow_redirects=False) as response:
+                async with (
+                    self._restraint.turn(asked.raw_authority),
+                    self._session().get(asked, headers=sent, allow_redirects=False) as response,
+                ):
                     if response.status not in (301, 302, 303, 307, 308):
                         return await _fetched(url, response, body_max or self._body_max)
                     asked = self._redirected(url, asked, response.headers.getall("Location", []))
@@ -366,16 +386,44 @@ class Client:
                     raise Refused(url, "too-many-redirects")
                 visited.add(asked)
 
-    async def get_document(self, uri: str, *, signer: Signer | None = None, budget: Budget | None = None) -> Document:
+    async def get_document(
+        self, uri: str, *, signer: Signer | None = None, budget: Budget | None = None, fresh: bool = False
+    ) -> Document:
         """The ActivityPub document that its own origin gives for this URI.
 
         A document that names another id of the same origin is fetched once more at that id, and must then
         agree. Raises Gone (404, 410 or a Tombstone), Unreachable (network, 408, 425, 429, 5xx), Refused,
-        BudgetSpent.
+        BudgetSpent. A failure stands for a while without another request, unless `fresh` asks for one.
         """
+        failure = None if fresh else self._restraint.failure(uri)
+        if failure is not None:
+            raise failure.with_traceback(None)
+        try:
+            document = await self._get_document(uri, signer, budget)
+        except FetchError as error:
+            self._restraint.remember(uri, error, self._failure_seconds.get(type(error), 0.0))
+            raise
+        self._restraint.forget(uri)
+        return document
+
+    async def _get_signed(self, url: str, signer: Signer | None, budget: Budget | None) -> Fetched:
+        """A GET that is tried once more with the other form of signatures where the first one is refused."""
+        host = host_of(url) or ""
+        scheme = self.schemes.get(host, "cavage")
+        fetched = await self.get(url, accept=_ACCEPT_DOCUMENT, signer=signer, scheme=scheme, budget=budget)
+        if signer is None or fetched.status not in (401, 403):
+            return fetched
+        other = signatures.other_scheme(scheme)
+        again = await self.get(url, accept=_ACCEPT_DOCUMENT, signer=signer, scheme=other, budget=budget)
+        if again.status in (401, 403):
+            return fetched
+        self.schemes[host] = other
+        return again
+
+    async def _get_document(self, uri: str, signer: Signer | None, budget: Budget | None) -> Document:
         asked = uri
         for _ in range(2):
-            fetched = await self.get(asked, accept=_ACCEPT_DOCUMENT, signer=signer, budget=budget)
+            fetched = await self._get_signed(asked, signer, budget)
             _check_status(asked, fetched)
             if not is_activitystreams(fetched.media_type):
                 raise Refused(asked, "media-type-refused")

@@ -7,27 +7,39 @@ transaction open (``bring_in``), and the handler runs again, all within one budg
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TypeVar
 
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from community import jobs, members, posts, text, topics
+from community import jobs, members, polls, posts, text, topics
 from community.db import Tx
 from community.models import Activity, Actor, Host, Membership, Post, Theme, Topic
 from community.policy import Refused as PolicyRefused
 from community.posts import Written
-from federation import webfinger
+from federation import proofs, webfinger
 from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
 from federation.site import Site
-from federation.translate import ACTOR_KINDS, NotUnderstood, SeenActor, SeenNote, from_actor, from_note
+from federation.translate import (
+    ACTOR_KINDS,
+    OBJECT_TYPES,
+    NotUnderstood,
+    SeenActor,
+    SeenNote,
+    author_of,
+    from_actor,
+    from_note,
+)
 from federation.vocabulary import Document, host_of, id_of, same_origin, type_of
 
 log = logging.getLogger("folkmoot.federation")
 
 T = TypeVar("T", Actor, Post)
 DEPTH_MAX = 20
+FIRST_LOOK = timedelta(minutes=5)
+ACTIVITY_TYPES = frozenset({"Create", "Update", "Delete", "Announce", "Undo", "Like", "Dislike", "EmojiReact"})
 
 
 class Unknown(Exception):
@@ -38,6 +50,17 @@ class Unknown(Exception):
         super().__init__(uri)
         self.uri = uri
         self.via = via
+
+
+class Stale(Unknown):
+    """Something happened to a post that we hold, says somebody who cannot prove it: its origin has to be asked, and
+    what it says is done. ``what`` is edited, deleted, or restored by the group ``via``."""
+
+    EDITED, DELETED, RESTORED = "edited", "deleted", "restored"
+
+    def __init__(self, uri: str, what: str = EDITED, via: str | None = None) -> None:
+        super().__init__(uri, via)
+        self.what = what
 
 
 async def need(tx: Tx, model: type[T], uri: str | None, *, via: str | None = None) -> T:
@@ -68,7 +91,8 @@ async def store_actor(tx: Tx, seen: SeenActor) -> Actor:
         raise PolicyRefused("actor-changed-kind")
     for field in (
         "url", "handle", "name", "summary_html", "avatar_url", "inbox", "shared_inbox", "outbox", "followers_uri",
-        "key_id", "public_key", "moved_to",
+        "key_id", "public_key", "proof_key_id", "proof_key", "moved_to", "also_known_as", "moderators_uri",
+        "featured_uri",
     ):  # fmt: skip
         setattr(actor, field, getattr(seen, field))
     actor.fetched_at = tx.now
@@ -93,13 +117,14 @@ async def remember_host(tx: Tx, name: str) -> Host:
 
 
 async def fetch_actor(site: Site, uri: str, budget: Budget) -> SeenActor:
-    return _read_actor(await _fetch(site, uri, budget), site)
+    """What an actor's own address says of it at this moment."""
+    return _read_actor(await fetch_document(site, uri, budget, fresh=True), site)
 
 
-async def _fetch(site: Site, uri: str, budget: Budget) -> Document:
+async def fetch_document(site: Site, uri: str, budget: Budget, *, fresh: bool = False) -> Document:
     if await site.blocks(host_of(uri) or ""):
         raise PolicyRefused("host-is-blocked")
-    return await site.client.get_document(uri, signer=await site.instance_signer(), budget=budget)
+    return await site.client.get_document(uri, signer=await site.instance_signer(), budget=budget, fresh=fresh)
 
 
 def _read_actor(document: Document, site: Site) -> SeenActor:
@@ -116,13 +141,15 @@ async def fetch_key_owner(site: Site, key_id: str, budget: Budget) -> SeenActor:
     in every case the actor's own document must list that key id.
     """
     document = await site.client.get_document(
-        key_id.partition("#")[0], signer=await site.instance_signer(), budget=budget
+        key_id.partition("#")[0], signer=await site.instance_signer(), budget=budget, fresh=True
     )
     owner = id_of(document.get("owner"))
     if type_of(document) not in ACTOR_KINDS and owner is not None:
         if not same_origin(owner, key_id):
             raise Refused(key_id, "key-of-another")
-        document = await site.client.get_document(owner, signer=await site.instance_signer(), budget=budget)
+        document = await site.client.get_document(
+            owner, signer=await site.instance_signer(), budget=budget, fresh=True
+        )
     seen = _read_actor(document, site)
     if seen.key_id != key_id:
         raise Refused(key_id, "key-not-listed")
@@ -183,6 +210,7 @@ async def written(tx: Tx, seen: SeenNote) -> Written:
         mentioned=tuple(mentioned),
         context_uri=seen.context_uri,
         quote_uri=seen.quote_uri,
+        poll=seen.poll,
     )
 
 
@@ -201,14 +229,28 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *
     if seen.in_reply_to is not None:
         parent = await need(tx, Post, seen.in_reply_to, via=via)
         topic = await tx.get_one(Topic, parent.topic_id)
-        return await posts.reply(tx, author, topic, await written(tx, seen), reply_to=parent, activity=activity)
+        post = await posts.reply(tx, author, topic, await written(tx, seen), reply_to=parent, activity=activity)
+        await _keep_looking(tx, topic, is_new=False)
+        return post
     group = await addressed_group(tx, seen, author, via)
     if group is None:
         raise PolicyRefused("no-theme-addressed")
     try:
-        return await topics.open(tx, author, group, await written(tx, seen), activity=activity)
+        post = await topics.open(tx, author, group, await written(tx, seen), activity=activity)
     except members.Invalid as error:
         raise PolicyRefused(next(iter(error.fields.values()))) from None
+    await _keep_looking(tx, post.topic, is_new=not group.is_local)
+    return post
+
+
+async def _keep_looking(tx: Tx, topic: Topic, *, is_new: bool) -> None:
+    """Look for the rest of a thread whose opener is from elsewhere: answers to it reach its author's server, and ours
+    only if the answerer names our group. One of a group elsewhere may have a history already: at once."""
+    author = await tx.get_one(Actor, topic.author_id)
+    if not author.is_local:
+        run_at = tx.now if is_new else tx.now + FIRST_LOOK
+        argument = {"topic": topic.id, "step": 0}
+        await jobs.add(tx, "backfill-thread", argument, key=f"backfill-thread:{topic.id}", run_at=run_at)
 
 
 async def addressed_group(tx: Tx, seen: SeenNote, author: Actor, via: str | None) -> Actor | None:
@@ -231,13 +273,17 @@ async def addressed_group(tx: Tx, seen: SeenNote, author: Actor, via: str | None
     return author if author.kind != "group" and await tx.find(Theme, author.id) is not None else None
 
 
-async def bring_in(site: Site, uri: str, budget: Budget, *, via: str | None = None) -> None:
-    """Fetch a thing and everything that it needs first: its author, the posts that it answers. ``via`` as of Unknown.
+async def bring_in(
+    site: Site, uri: str, budget: Budget, *, via: str | None = None, fetched: Document | None = None
+) -> Document | None:
+    """Fetch a thing and everything that it needs first: its author, the posts that it answers. ``via`` as of Unknown;
+    ``fetched`` is the thing's own document, where somebody has it already.
 
-    Raises FetchError, BudgetSpent, or the policy's Refused when the thing has no place here.
+    An activity is answered as it is, since only the inbox knows what to do with it. Raises FetchError, BudgetSpent, or
+    the policy's Refused when the thing has no place here.
     """
     waiting = [uri]
-    held: dict[str, Document] = {}
+    held: dict[str, Document] = {} if fetched is None else {uri: fetched}
     while waiting:
         if len(waiting) > DEPTH_MAX:
             raise PolicyRefused("thread-too-deep")
@@ -245,8 +291,10 @@ async def bring_in(site: Site, uri: str, budget: Budget, *, via: str | None = No
         if current not in held:
             if not budget.first_time(current):
                 raise PolicyRefused("reference-circle")
-            held[current] = await _fetch(site, current, budget)
+            held[current] = await fetch_document(site, current, budget)
         document = held[current]
+        if current == uri and type_of(document) in ACTIVITY_TYPES:
+            return document
         try:
             if type_of(document) in ACTOR_KINDS:
                 seen = _read_actor(document, site)
@@ -264,6 +312,74 @@ async def bring_in(site: Site, uri: str, budget: Budget, *, via: str | None = No
             waiting.append(missing.uri)
             continue
         waiting.pop()
+    return None
+
+
+async def refresh(site: Site, stale: Stale, budget: Budget, *, activity_uri: str | None = None) -> str:
+    """Ask a post's origin what became of it, and do that; answers the outcome. ``activity_uri`` is the received
+    activity to be passed on. Raises as ``bring_in``."""
+    try:
+        document = await fetch_document(site, stale.uri, budget, fresh=True)
+    except Gone:
+        return await _take_away(site, stale.uri, activity_uri)
+    note = _read_note(document, site)
+    async with site.database.write() as tx:
+        post = await tx.by_uri(Post, note.uri)
+        if post is None:
+            raise PolicyRefused("post-not-held")
+        author = await tx.get_one(Actor, post.author_id)
+        if note.author_uri != author.uri:
+            raise PolicyRefused("only-the-author")
+        if not note.is_public:
+            raise PolicyRefused("not-public")
+        if post.deleted_at is not None:
+            if stale.what != Stale.RESTORED:
+                return "already-deleted"
+            group = await need(tx, Actor, stale.via)
+            await posts.restore(tx, group, post, await written(tx, note))
+            if note.poll is not None and post.kind == "Question":
+                await polls.retell(tx, post, note.poll)
+            return "restored"
+        activity = await tx.by_uri(Activity, activity_uri) if activity_uri else None
+        changed = await posts.edit(tx, author, post, await written(tx, note), activity=activity)
+        if note.poll is not None and post.kind == "Question":
+            await polls.retell(tx, post, note.poll)
+    if changed:
+        return "edited"
+    return "still-there" if stale.what == Stale.DELETED else "nothing-new"
+
+
+async def _take_away(site: Site, uri: str, activity_uri: str | None) -> str:
+    """The origin of a post says that it is gone: so it is here."""
+    async with site.database.write() as tx:
+        post = await tx.by_uri(Post, uri)
+        if post is None:
+            await posts.bury(tx, uri)
+            return "remembered"
+        if post.deleted_at is not None:
+            return "already-deleted"
+        author = await tx.get_one(Actor, post.author_id)
+        activity = await tx.by_uri(Activity, activity_uri) if activity_uri else None
+        await posts.erase(tx, author, post, activity=activity)
+        return "deleted"
+
+
+async def is_proven(tx: Tx, document: Document) -> bool:
+    """Whether a document carries a valid proof (FEP-8b32) of its own actor or author, with a key that we hold.
+
+    Of an activity the ``actor`` counts, of an object its author: whoever handed it on could have signed it as well.
+    """
+    claim = proofs.read(document)
+    if claim is None or (claim.expires_at is not None and claim.expires_at <= tx.now):
+        return False
+    try:
+        owner = author_of(document) if type_of(document) in OBJECT_TYPES else id_of(document.get("actor"))
+    except NotUnderstood:
+        return False
+    if owner is None or not same_origin(owner, claim.key_id, id_of(document) or ""):
+        return False
+    actor = await tx.by_uri(Actor, owner)
+    return actor is not None and actor.proof_key_id == claim.key_id and proofs.is_made_by(claim, actor.proof_key)
 
 
 def _read_note(document: Document, site: Site) -> SeenNote:

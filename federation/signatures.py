@@ -143,6 +143,11 @@ def public_pem(key: PrivateKey | PublicKey) -> str:
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
+def other_scheme(scheme: Scheme) -> Scheme:
+    """The form to try when this one was refused."""
+    return "rfc9421" if scheme == "cavage" else "cavage"
+
+
 # --- Signing --------------------------------------------------------------------------------------
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from community import text
-from community.models import Actor, Post, Theme, Topic
+from community.models import Actor, Poll, PollOption, Post, Theme, Topic
+from community.polls import Paper
+from community.posts import EDITED_AHEAD
 from community.settings import Settings
+from federation import proofs, shapes
+from federation.shapes import words as _words
 from federation.vocabulary import (
     AS2,
     PUBLIC,
@@ -33,14 +37,18 @@ from federation.vocabulary import (
 ACTOR_CONTEXT: list[Any] = [
     AS2,
     "https://w3id.org/security/v1",
+    proofs.MULTIKEY_CONTEXT,
     {
         "toot": "http://joinmastodon.org/ns#",
         "discoverable": "toot:discoverable",
         "indexable": "toot:indexable",
         "featured": {"@id": "toot:featured", "@type": "@id"},
         "manuallyApprovesFollowers": "as:manuallyApprovesFollowers",
+        "alsoKnownAs": {"@id": "as:alsoKnownAs", "@type": "@id"},
+        "movedTo": {"@id": "as:movedTo", "@type": "@id"},
         "lemmy": "https://join-lemmy.org/ns#",
         "postingRestrictedToMods": "lemmy:postingRestrictedToMods",
+        "assertionMethod": {"@id": "https://w3id.org/security#assertionMethod", "@type": "@id", "@container": "@set"},
         "webfinger": "https://purl.archive.org/socialweb/webfinger#webfinger",
         "schema": "http://schema.org#",
         "PropertyValue": "schema:PropertyValue",
@@ -58,6 +66,7 @@ OBJECT_CONTEXT: list[Any] = [
         "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
         "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
         "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
+        "votersCount": "http://joinmastodon.org/ns#votersCount",
     },
 ]
 
@@ -68,7 +77,8 @@ ACTOR_KINDS = {
     "Service": "service",
     "Application": "application",
 }
-OBJECT_TYPES = frozenset({"Note", "Article", "Page", "Question"})
+OBJECT_TYPES = frozenset({"Note", "Article", "Page", "Question", "Event", "Video", "Audio"})
+PRIVATE_TYPES = frozenset({"ChatMessage"})  # what Lemmy 0.19, PieFed and Pleroma write to one person
 _KIND_TYPES = {"person": "Person", "group": "Group", "service": "Service", "application": "Application"}
 
 LANGUAGES = {
@@ -88,13 +98,6 @@ class NotUnderstood(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-def _words(value: Any, length: int) -> str:
-    """A text field as plain words: markup and control characters have no place in names."""
-    if not isinstance(value, str):
-        return ""
-    return text.cut(" ".join(text.plain(value[: length * 20]).split()), length)
 
 
 # --- Actors ----------------------------------------------------------------------------------------------------------
@@ -119,12 +122,18 @@ class SeenActor:
     key_id: str
     public_key: str
     moved_to: str
+    also_known_as: list[str]
     created_at: datetime | None
+    # Of a group: the collections that its moderators and its pinned topics are added to and removed from.
+    moderators_uri: str = ""
+    featured_uri: str = ""
+    proof_key_id: str = ""
+    proof_key: str = ""
 
 
 def _url_of(value: Any, uri: str) -> str:
     """The address of the page: only on the thing's own server (a page elsewhere would lend it a false face)."""
-    for each in value if isinstance(value, list) else [value]:
+    for each in shapes.page_among(value):
         address = each.get("href") if isinstance(each, dict) else each
         if isinstance(address, str) and text.safe_url(address) and same_origin(address, uri):
             return address
@@ -134,6 +143,12 @@ def _url_of(value: Any, uri: str) -> str:
 def _same_origin_or_empty(value: Any, uri: str) -> str:
     address = id_of(value)
     return address if address is not None and same_origin(address, uri) else ""
+
+
+def _aliases(value: Any) -> list[str]:
+    """The ids that an actor calls its own: one of them may move here or there."""
+    found = [id_of(each) for each in (value if isinstance(value, list) else [value])[:20]]
+    return [uri for uri in found if uri is not None and len(uri) <= 2000]
 
 
 def from_actor(document: Document, now: datetime) -> SeenActor:
@@ -159,6 +174,7 @@ def from_actor(document: Document, now: datetime) -> SeenActor:
         key_id, public_key = str(key["id"]), key["publicKeyPem"]
         if id_of(key.get("owner")) != uri or not same_origin(key_id, uri):
             raise NotUnderstood("key-of-another")
+    proof_key_id, proof_key = proofs.key_listed(document)
     endpoints = document.get("endpoints")
     shared = endpoints.get("sharedInbox") if isinstance(endpoints, dict) else None
     icon = first(document.get("icon"))
@@ -180,7 +196,12 @@ def from_actor(document: Document, now: datetime) -> SeenActor:
         key_id=key_id,
         public_key=public_key,
         moved_to=id_of(document.get("movedTo")) or "",
+        also_known_as=_aliases(document.get("alsoKnownAs")),
         created_at=parse_time(document.get("published"), now),
+        moderators_uri=_same_origin_or_empty(document.get("attributedTo"), uri) if kind == "group" else "",
+        featured_uri=_same_origin_or_empty(document.get("featured"), uri) if kind == "group" else "",
+        proof_key_id=proof_key_id,
+        proof_key=proof_key,
     )
 
 
@@ -210,6 +231,10 @@ def to_actor(actor: Actor, settings: Settings, theme: Theme | None = None) -> Do
         "published": format_time(actor.created_at),
         "publicKey": {"id": actor.key_id, "owner": actor.uri, "publicKeyPem": actor.public_key},
     }
+    if actor.proof_key:
+        document["assertionMethod"] = [proofs.multikey(actor.uri, actor.proof_key_id, actor.proof_key)]
+    if actor.avatar_url:
+        document["icon"] = {"type": "Image", "mediaType": "image/png", "url": actor.avatar_url}
     if actor.kind == "group":
         document |= {
             "featured": f"{base}/featured",
@@ -220,6 +245,10 @@ def to_actor(actor: Actor, settings: Settings, theme: Theme | None = None) -> Do
             document["source"] = {"content": actor.summary_source, "mediaType": "text/markdown"}
     elif actor.kind == "person":
         document["indexable"] = True
+        if actor.also_known_as:
+            document["alsoKnownAs"] = list(actor.also_known_as)
+        if actor.moved_to:
+            document["movedTo"] = actor.moved_to
         fields = [("Profession", actor.profession), ("Organisation", actor.organisation), ("City", actor.city)]
         document["attachment"] = [
             {"type": "PropertyValue", "name": name, "value": text.clean(value)} for name, value in fields if value
@@ -252,14 +281,38 @@ class SeenNote:
     is_quiet: bool
     context_uri: str = ""  # the thread's own address, where it is on the author's server
     quote_uri: str = ""
+    poll: Paper | None = None
+    vote_for: str = ""  # the option that this chooses in the poll that it answers: then it is no contribution
 
 
 def author_of(document: Document) -> str:
-    """The one author of an object. An array is refused: two readers could pick different members of it."""
+    """The one author of an object. An array is refused, since two readers could pick different members of it, unless
+    it says which of them is the only person: PeerTube names the account and its channel, a Group. Mobilizon names the
+    organising group and says who wrote it in ``actor``.
+    """
     author = document.get("attributedTo")
-    if isinstance(author, list) or id_of(author) is None:
+    if isinstance(author, list):
+        people = [each for each in author if type_of(each) == "Person"]
+        others = [each for each in author if type_of(each) not in ("Person", "Group")]
+        author = people[0] if len(people) == 1 and not others else None
+    uri, writer = id_of(author), id_of(document.get("actor"))
+    if type_of(document) == "Event" and uri and writer and same_origin(uri, writer):
+        return writer
+    if uri is None:
         raise NotUnderstood("author-unclear")
-    return str(id_of(author))
+    return uri
+
+
+def _groups_among_authors(document: Document) -> list[str]:
+    """The channel of a film, the organiser of an event: where it is at home."""
+    author = document.get("attributedTo")
+    if type_of(document) == "Event":
+        return [uri] if (uri := id_of(author)) else []
+    return (
+        [str(each["id"]) for each in author if type_of(each) == "Group" and id_of(each)]
+        if isinstance(author, list)
+        else []
+    )
 
 
 def _language(document: Document) -> str:
@@ -287,11 +340,14 @@ def _attached(document: Document) -> str:
 
 
 def from_note(document: Document, now: datetime) -> SeenNote:
-    """Read a Note, Article, Page or Question whose origin is proven. Raises NotUnderstood.
+    """Read a contribution of one of OBJECT_TYPES whose origin is proven. Raises NotUnderstood.
 
-    A Note's ``summary`` folds the text; an Article's or Page's is an abstract and stands above it.
+    A Note's ``summary`` folds the text; an Article's or Page's is an abstract, which stands in for a missing text. An
+    Event begins with when and where it is, a Video or Audio ends with a link to it.
     """
     uri, kind = id_of(document), type_of(document) or ""
+    if kind in PRIVATE_TYPES:
+        raise NotUnderstood("not-public")
     if kind not in OBJECT_TYPES:
         raise NotUnderstood("object-type-unsupported")
     if uri is None or origin_of(uri) is None:
@@ -301,8 +357,10 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         raise NotUnderstood("author-on-another-server")
     reply_to = document.get("inReplyTo")
     in_reply_to = id_of(first(reply_to))
-    content = document.get("content")
-    html = text.clean(content) if isinstance(content, str) else ""
+    quote_uri = shapes.quoted(document)
+    content = shapes.content_html(document)
+    html = text.clean(shapes.without_quote_fallback(content) if quote_uri else content)
+    vote_for = shapes.vote_in(document, html)
     summary = document.get("summary")
     summary = summary if isinstance(summary, str) else ""
     warning = ""
@@ -310,9 +368,17 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         warning = _words(summary, 200)
     elif not text.plain(html):
         html = text.clean(summary)
-    html += text.clean(_attached(document))
     title = _words(document.get("title") or document.get("name"), 200)
-    if not text.plain(html) and not title:
+    if isinstance(document.get("title"), str):
+        # The title in bold is written into the text of our kind for microblogs; here it stands above it.
+        html = html.removeprefix(text.clean(f"<p><strong>{text.escape(title)}</strong></p>"))
+    url = _url_of(document.get("url"), uri)
+    if kind == "Event":
+        html = text.clean(shapes.event_html(document)) + html
+    elif kind in ("Video", "Audio"):
+        html += text.clean(shapes.film_html(title, url))
+    html += text.clean(_attached(document))
+    if not text.plain(html) and not title and not quote_uri:
         raise NotUnderstood("no-text")
     to, cc, audience = recipients(document)
     tags = document.get("tag")
@@ -323,7 +389,7 @@ def from_note(document: Document, now: datetime) -> SeenNote:
     ]
     return SeenNote(
         uri=uri,
-        url=_url_of(document.get("url"), uri),
+        url=url,
         kind=kind,
         author_uri=author,
         in_reply_to=in_reply_to,
@@ -332,33 +398,16 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         warning=warning,
         language=_language(document),
         created_at=parse_time(document.get("published"), now),
-        edited_at=parse_time(document.get("updated"), now),
+        edited_at=parse_time(document.get("updated"), now + EDITED_AHEAD),
         mentions=tuple(dict.fromkeys(mentions)),
-        groups=tuple(dict.fromkeys([*audience, *to, *cc, *mentions])),
+        groups=tuple(dict.fromkeys([*audience, *to, *cc, *mentions, *_groups_among_authors(document)])),
         is_public=is_public(document),
         is_quiet=is_quiet(document),
         context_uri=_same_origin_or_empty(document.get("context"), uri),
-        quote_uri=_quoted(document),
+        quote_uri=quote_uri,
+        poll=shapes.poll_of(document, now) if kind == "Question" else None,
+        vote_for=vote_for,
     )
-
-
-def _quoted(document: Document) -> str:
-    """The post that is quoted, in any of the spellings in use (FEP-044f, Misskey, Fedibird, FEP-e232)."""
-    for field in ("quote", "_misskey_quote", "quoteUrl", "quoteUri"):
-        uri = id_of(document.get(field))
-        if uri is not None and origin_of(uri) is not None:
-            return uri
-    tags = document.get("tag")
-    for tag in (tags if isinstance(tags, list) else [tags])[:100]:
-        if (
-            isinstance(tag, dict)
-            and type_of(tag) == "Link"
-            and "activity" in str(tag.get("mediaType", "")) + str(tag.get("rel", ""))
-        ):
-            uri = id_of(tag.get("href"))
-            if uri is not None and origin_of(uri) is not None:
-                return uri
-    return ""
 
 
 def mention(actor: Actor, settings: Settings) -> Document:
@@ -375,8 +424,9 @@ def to_note(
     parent_uri: str | None = None,
     mentioned: Iterable[Actor] = (),
     replies: list[str] | None = None,
+    poll: tuple[Poll, list[PollOption]] | None = None,
 ) -> Document:
-    """A post of ours as a document.
+    """A post of ours as a document; with a poll it is a Question.
 
     An opener is a Note without ``name`` and ``summary`` whose text begins with the title in bold: the one form that
     showed title and full text unfolded on GoToSocial, snac and Takahē and gave NodeBB and PieFed the right title. It
@@ -429,6 +479,8 @@ def to_note(
     if post.language in LANGUAGES:
         document["language"] = {"identifier": post.language, "name": LANGUAGES[post.language]}
         document["contentMap"] = {post.language: content}
+    if poll is not None:
+        document |= shapes.question_fields(*poll)
     return document
 
 
@@ -478,7 +530,13 @@ def activity(
 
 
 def about_object(kind: str, uri: str, actor: Actor, about: Document, now: datetime, **fields: Any) -> Document:
-    """Create or Update: addressed as the object is, and in its context."""
+    """Create or Update: addressed as the object is, and in its context.
+
+    An Update of a Question is of now even where nobody edited it: votes came in (FEP-9967).
+    """
+    if kind == "Update" and about["type"] == "Question":
+        later = (parse_time(about["published"], now) or now) + timedelta(seconds=1)
+        about = about | {"updated": max(about.get("updated", ""), format_time(max(now, later)))}
     return activity(
         kind,
         uri,

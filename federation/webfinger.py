@@ -20,9 +20,11 @@ JRD_MEDIA_TYPE = "application/jrd+json"
 PROFILE_PAGE = "http://webfinger.net/rel/profile-page"
 SERVICE = f"{AS2}#Service"
 SUBSCRIBE = "http://ostatus.org/schema/1.0/subscribe"
+INTENTS = "https://w3id.org/fep/3b86/"  # what a server lets its members do about things elsewhere (FEP-3b86)
 
 _HANDLE_MAX = 512
 _NAME = re.compile(r"[A-Za-z0-9_.~-]{1,255}")
+_PLACE = re.compile(r"\{([A-Za-z-]{1,30})\}")
 
 
 def parse_handle(handle: str) -> tuple[str, str] | None:
@@ -44,8 +46,9 @@ def parse_handle(handle: str) -> tuple[str, str] | None:
     return None if host is None else (name, host)
 
 
-async def find(client: Client, name: str, host: str, budget: Budget | None = None) -> str:
-    """The URI of the actor whose handle is name@host, as its host says.
+async def find(client: Client, name: str, host: str, budget: Budget | None = None, *, kind: str = "") -> str:
+    """The URI of the actor whose handle is name@host, as its host says. Where the host says what its actors are, one
+    of type ``kind`` is preferred: on Lemmy a person and a community may share a handle.
 
     An answer about another handle (a host that moved its accounts to another domain) is followed once and
     must then be stable, as Mastodon does it. Raises what Client.get_document raises; Refused where the
@@ -54,13 +57,13 @@ async def find(client: Client, name: str, host: str, budget: Budget | None = Non
     answer = await _ask(client, name, host, budget)
     subject = _subject(answer)
     if subject is None or _is_same_handle(subject, (name, host)):
-        return _self_link(answer, name, host)
+        return _self_link(answer, name, host, kind)
     renamed = await _ask(client, *subject, budget)
     stable = _subject(renamed)
     if stable is None or not _is_same_handle(stable, subject):
         raise Refused(f"acct:{name}@{host}", "handle-unstable")
-    actor_uri = _self_link(renamed, *subject)
-    if actor_uri != _self_link(answer, name, host):
+    actor_uri = _self_link(renamed, *subject, kind)
+    if actor_uri != _self_link(answer, name, host, kind):
         raise Refused(f"acct:{name}@{host}", "handle-unstable")
     return actor_uri
 
@@ -84,25 +87,37 @@ async def confirm(client: Client, handle: str, actor_uri: str, budget: Budget | 
         return False
 
 
-async def subscribe_template(client: Client, name: str, host: str, budget: Budget | None = None) -> str | None:
-    """The address at which this account's host lets it follow `{uri}`, or None if it tells none.
+async def templates(client: Client, name: str, host: str, budget: Budget | None = None) -> dict[str, str]:
+    """The addresses at which this account's host lets it follow, answer or open things, by their relation: the
+    OStatus one with `{uri}`, those of FEP-3b86 with its own places.
 
-    Only an address that we would ask ourselves is given back: a browser is going to be sent there.
+    Only addresses that we would ask ourselves are given back: a browser is going to be sent there.
     """
-    answer = await _ask(client, name, host, budget)
-    for link in _links(answer):
-        template = link.get("template")
-        if link.get("rel") != SUBSCRIBE or not isinstance(template, str) or "{uri}" not in template:
+    found: dict[str, str] = {}
+    for link in _links(await _ask(client, name, host, budget)):
+        rel, template = link.get("rel"), link.get("template")
+        if not isinstance(rel, str) or not isinstance(template, str) or rel in found or len(template) > 2000:
             continue
-        # The place for the URI must not be part of the host.
-        if not same_origin(template.replace("{uri}", ""), template.replace("{uri}", "x")):
-            continue
-        try:
-            client.check_url(template.replace("{uri}", ""))
-        except Forbidden:
-            continue
-        return template
-    return None
+        if (rel == SUBSCRIBE and "{uri}" in template) or rel.startswith(INTENTS):
+            # The places to be filled must not be part of the host.
+            if not same_origin(fill(template, {}), _PLACE.sub("x", template)):
+                continue
+            try:
+                client.check_url(fill(template, {}))
+            except Forbidden:
+                continue
+            found[rel] = template
+    return found
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """A template with its `{places}` filled; those that are not known stay empty."""
+    return _PLACE.sub(lambda place: quote(values.get(place[1], ""), safe=""), template)
+
+
+async def subscribe_template(client: Client, name: str, host: str, budget: Budget | None = None) -> str | None:
+    """The address at which this account's host lets it follow `{uri}`, or None if it tells none."""
+    return (await templates(client, name, host, budget)).get(SUBSCRIBE)
 
 
 def to_jrd(
@@ -112,12 +127,14 @@ def to_jrd(
     aliases: Sequence[str] = (),
     template: str | None = None,
     properties: Mapping[str, str] | None = None,
+    intents: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Our answer about one of our own actors, with one `self` link of the type that Mastodon wants.
 
     `subject` is `acct:name@host`, or the address of the house itself, whose answer then names the instance actor
     as FEP-d556 has it. `template` is the address at which a member of ours follows somebody, with `{uri}`;
-    `properties` describe the self link, as Lemmy tells the type of an actor.
+    `properties` describe the self link, as Lemmy tells the type of an actor; `intents` are the addresses of what
+    else a member can do about things elsewhere, by the names of FEP-3b86.
     """
     own: dict[str, Any] = {"rel": "self", "type": ACTIVITY_JSON, "href": actor_uri}
     if properties:
@@ -129,6 +146,7 @@ def to_jrd(
         links.append({"rel": PROFILE_PAGE, "type": "text/html", "href": profile_url})
     if template is not None:
         links.append({"rel": SUBSCRIBE, "template": template})
+    links += [{"rel": INTENTS + name, "template": address} for name, address in (intents or {}).items()]
     return {"subject": subject, "aliases": list(aliases), "links": links}
 
 
@@ -151,11 +169,18 @@ def _links(answer: Document) -> list[Document]:
     return [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
 
 
-def _self_link(answer: Document, name: str, host: str) -> str:
+def _self_link(answer: Document, name: str, host: str, kind: str = "") -> str:
+    found = []
     for link in _links(answer):
-        kind, href = link.get("type"), link.get("href")
-        if link.get("rel") != "self" or not isinstance(kind, str) or not isinstance(href, str):
+        media_type, href = link.get("type"), link.get("href")
+        if link.get("rel") != "self" or not isinstance(media_type, str) or not isinstance(href, str):
             continue
-        if is_activitystreams(kind) and origin_of(href) is not None:
+        if is_activitystreams(media_type) and origin_of(href) is not None:
+            found.append((link, href))
+    if not found:
+        raise Refused(f"acct:{name}@{host}", "no-actor")
+    for link, href in found:
+        properties = link.get("properties")
+        if kind and isinstance(properties, dict) and properties.get(f"{AS2}#type") == kind:
             return href
-    raise Refused(f"acct:{name}@{host}", "no-actor")
+    return found[0][1]

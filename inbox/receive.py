@@ -1,6 +1,6 @@
-"""The inbox endpoint, and the job behind it.
+"""The inbox endpoint.
 
-The endpoint proves who sent a request, writes the activity down and answers 202; the job does what the activity says.
+It proves who sent a request, writes the activity down and answers 202; the job in ``work`` does what the activity says.
 Every answer is one of: 202 accepted (also for duplicates and for what we do not understand), 400 malformed, 401 not
 proven, 403 blocked, 404 no such inbox, 408 too slow, 413 too large, 415 wrong kind, 429 too many. Never 410, which
 PieFed takes for "gone for ever", and never 5xx for one bad payload, after which Lemmy would send nothing else.
@@ -9,34 +9,31 @@ PieFed takes for "gone for ever", and never 5xx for one bad payload, after which
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import OrderedDict, defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from aiohttp import web
-from multidict import CIMultiDict, CIMultiDictProxy
-from sqlalchemy import select, update
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.orm import joinedload
+from sqlalchemy.exc import IntegrityError
 
-from community import jobs
+from community import hosts, jobs
+from community.addresses import address_of
 from community.db import Tx
-from community.models import Activity, Actor, Host, Membership, Post, Tombstone
+from community.models import Activity, Actor
 from community.policy import Refused as PolicyRefused
 from federation import signatures
-from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
-from federation.dereference import Unknown, bring_in, fetch_key_owner, need, store_actor
+from federation.client import Budget, BudgetSpent, FetchError, Unreachable, is_public_address
+from federation.dereference import fetch_key_owner, store_actor
 from federation.signatures import BadKey, BadSignature, Claim
 from federation.site import Site
-from federation.vocabulary import Document, Malformed, host_of, id_of, origin_of, read_json, same_origin, type_of
-from inbox import registry
+from federation.vocabulary import Malformed, host_of, id_of, read_json, same_origin, type_of
+from inbox.groups import about_of, line_of
 
 log = logging.getLogger("folkmoot.inbox")
 
@@ -45,8 +42,11 @@ KEY_FETCH_SECONDS = 3.0
 KEY_REFETCH_SECONDS = 300.0
 KEY_REST_SECONDS = 20.0
 KEY_FAILURES_MAX = 30
+ADDRESS_FAILURES_MAX = 100
+KEPT_MAX = 1000
+HEARD_SECONDS = 60.0
+FORWARDED_PER_MINUTE = 60
 TYPE_MAX = 100
-ATTEMPTS_MAX = 6
 _CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
 
 
@@ -75,9 +75,12 @@ class Inbox:
         self._asked_at: OrderedDict[str, float] = OrderedDict()
         self._resting: dict[str, float] = {}
         self._failures: dict[str, int] = defaultdict(int)
+        self._failures_from: dict[str, int] = defaultdict(int)
+        self._heard_at: dict[str, float] = {}
         self._fetching: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._counts: dict[str, int] = defaultdict(int)
+        self._forwarded: dict[str, int] = defaultdict(int)
         self._counting_since = 0.0
         self._waiting: list[tuple[dict[str, Any], str | None, asyncio.Future[None]]] = []
         self._storing: asyncio.Task[None] | None = None
@@ -147,12 +150,12 @@ class Inbox:
             "direction": "in",
             "type": kind,
             "actor_uri": actor_uri,
-            "object_uri": _object_uri(document),
+            "object_uri": about_of(document),
             "document": body.decode(),
             "envelope": envelope,
             "at": self.site.database.clock(),
         }
-        await self._store(row, _line(document))
+        await self._store(row, line_of(document))
         if envelope is None:
             self._seen[uri] = None
             if len(self._seen) > 50_000:
@@ -167,6 +170,9 @@ class Inbox:
             self._counting_since = now
             self._counts.clear()
             self._failures.clear()
+            self._failures_from.clear()
+            self._heard_at = {host: at for host, at in self._heard_at.items() if now - at < HEARD_SECONDS}
+            self._forwarded.clear()
             self._resting = {key: until for key, until in self._resting.items() if until > now}
         self._counts[host] += 1
         if self._counts[host] > self.site.settings.inbox_per_minute:
@@ -179,20 +185,29 @@ class Inbox:
     # --- Who signed ---------------------------------------------------------------------------------------------------
 
     async def _prove(self, claim: Claim, actor_uri: str, host: str, request: web.Request) -> dict[str, Any] | None:
-        """None when the signature is that of ``actor_uri``; what a job needs to verify it later when the signer's
-        server does not answer just now. Refusal otherwise."""
-        if not same_origin(claim.key_id, actor_uri):
-            raise Refusal(401, "signer-is-not-actor")
+        """None when the signature is that of ``actor_uri``; who forwarded it when it is another's; what a job needs to
+        verify it later when the signer's server does not answer just now. Refusal otherwise."""
+        signer_host = host_of(claim.key_id)
+        if signer_host is None:
+            raise Refusal(401, "key-not-found")
+        is_from_home = same_origin(claim.key_id, actor_uri)
+        if not is_from_home:
+            await self._check_forwarder(signer_host)
+        host = signer_host
         known = await self.key_of(claim.key_id)
         was_held = known is not None
+        address = self._address_of(request)
         if known is None:
-            if self._failures[host] >= KEY_FAILURES_MAX:
+            if self._failures[host] >= KEY_FAILURES_MAX or self._failures_from[address] >= ADDRESS_FAILURES_MAX:
                 # Otherwise forged requests, each with another key, would make us ask their victim without end.
                 raise Refusal(429, "too-many", retry_after=60)
             try:
                 known = await self.fetch_key(claim.key_id)
             except Unreachable:
-                self._failures[host] += 1
+                self._count_failure(host, address)
+                if not is_from_home:
+                    raise Refusal(401, "key-not-found") from None
+                await self._check_kept()
                 return {
                     "method": request.method,
                     "path": request.raw_path,
@@ -200,7 +215,7 @@ class Inbox:
                     "at": self.site.database.clock().isoformat(),
                 }
             except (FetchError, BadKey, PolicyRefused):
-                self._failures[host] += 1
+                self._count_failure(host, address)
                 known = None
             if known is None:
                 raise Refusal(401, "key-not-found")
@@ -213,11 +228,43 @@ class Inbox:
                 except (FetchError, BadKey, PolicyRefused):
                     renewed = None
             if renewed is None or not signatures.verify(claim, renewed.key):
+                self._count_failure(host if not was_held else "", address)
                 raise Refusal(401, "signature-wrong")
             known = renewed
-        if known.owner_uri != actor_uri:
-            raise Refusal(401, "signer-is-not-actor")
-        return None
+        if known.owner_uri == actor_uri:
+            return None
+        self._count_forwarded(signer_host)
+        return {"forwarded_by": known.owner_uri}
+
+    def _address_of(self, request: web.Request) -> str:
+        """The address that failures are counted against; '' for a proxy that the settings do not name."""
+        forwarded = request.headers.getall("X-Forwarded-For", [])
+        address = address_of(request.remote, forwarded, self.site.settings.trusted_proxies)
+        return address if is_public_address(address.partition("/")[0]) else ""
+
+    def _count_failure(self, host: str, address: str) -> None:
+        for counts, key in ((self._failures, host), (self._failures_from, address)):
+            if key:
+                counts[key] += 1
+
+    async def _check_kept(self) -> None:
+        """Anybody can send what is not proven yet: few of it are kept."""
+        async with self.site.database.read() as tx:
+            kept = select(func.count()).select_from(Activity).where(text("envelope IS NOT NULL AND outcome = ''"))
+            if ((await tx.scalar(kept)) or 0) >= KEPT_MAX:
+                raise Refusal(429, "too-many", retry_after=300)
+
+    async def _check_forwarder(self, host: str) -> None:
+        """A server that brings what others did is held to the same rules as they are."""
+        await self._check_host(host)
+        if self._forwarded[host] >= FORWARDED_PER_MINUTE:
+            raise Refusal(429, "too-many", retry_after=60)
+
+    def _count_forwarded(self, host: str) -> None:
+        """Each may cost us fetches from a third server: so nobody can make us ask without end."""
+        self._forwarded[host] += 1
+        if self._forwarded[host] > FORWARDED_PER_MINUTE:
+            raise Refusal(429, "too-many", retry_after=60)
 
     async def key_of(self, key_id: str) -> KnownKey | None:
         known = self._keys.get(key_id)
@@ -289,6 +336,7 @@ class Inbox:
             try:
                 async with self.site.database.write() as tx:
                     await _insert(tx, batch)
+                    await hosts.heard(tx, self._heard_of(batch))
             except Exception as error:
                 if len(batch) > 1:  # one that cannot be stored is not to cost the others their answer
                     for each in batch:
@@ -302,6 +350,14 @@ class Inbox:
             for _, _, future in batch:
                 if not future.done():
                     future.set_result(None)
+
+    def _heard_of(self, batch: list[tuple[dict[str, Any], str | None, Any]]) -> set[str]:
+        """The servers that proved themselves in this batch, each once a minute."""
+        now = time.monotonic()
+        proven = {host_of(row["actor_uri"]) or "" for row, _, _ in batch if row["envelope"] is None}
+        found = {host for host in proven if now - self._heard_at.get(host, float("-inf")) > HEARD_SECONDS}
+        self._heard_at.update(dict.fromkeys(found, now))
+        return found
 
     async def _store_alone(self, each: tuple[dict[str, Any], str | None, asyncio.Future[None]]) -> None:
         try:
@@ -318,23 +374,23 @@ _STORED = ("direction", "type", "actor_uri", "object_uri", "document", "envelope
 
 
 @lru_cache(maxsize=4)
-def _insertion(is_sqlite: bool, is_proven: bool) -> Any:
-    """What we hold already stays as it is, except that an activity whose signer was not proven gives way to one whose
-    signer is: otherwise a forger could use up the ids of others."""
+def _insertion(is_sqlite: bool, is_signed: bool) -> Any:
+    """What we hold already stays as it is, except that an activity whose signer was not proven, or was another, gives
+    way to one that its actor signed, whatever became of it: otherwise a forger could use up the ids of others."""
     statement: Any = (insert_sqlite if is_sqlite else insert_postgresql)(_ACTIVITIES)
-    if not is_proven:
+    if not is_signed:
         return statement.on_conflict_do_nothing(index_elements=["uri"])
-    new = {name: statement.excluded[name] for name in _STORED}
+    new: dict[str, Any] = {name: statement.excluded[name] for name in _STORED} | {"outcome": ""}
     return statement.on_conflict_do_update(index_elements=["uri"], set_=new, where=_ACTIVITIES.c.envelope.is_not(None))
 
 
 async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -> None:
     """Write a batch down with a job for each; of several with one id the first counts."""
-    for is_proven in (True, False):
-        rows = {row["uri"]: row for row, _, _ in reversed(batch) if (row["envelope"] is None) is is_proven}
+    for is_signed in (True, False):
+        rows = {row["uri"]: row for row, _, _ in reversed(batch) if (row["envelope"] is None) is is_signed}
         if rows:
             values = [{"outcome": "", "sent_count": 0, "failed_count": 0, **row} for row in reversed(rows.values())]
-            await tx.execute(_insertion(tx.is_sqlite, is_proven), values)
+            await tx.execute(_insertion(tx.is_sqlite, is_signed), values)
     lines = {row["uri"]: line for row, line, _ in batch}
     await jobs.add_many(
         tx,
@@ -343,197 +399,3 @@ async def _insert(tx: Tx, batch: list[tuple[dict[str, Any], str | None, Any]]) -
             for uri, line in lines.items()
         ],
     )
-
-
-def _object_uri(document: Document) -> str:
-    about = document.get("object")
-    uri = id_of(about) or ""
-    return uri if origin_of(uri) is not None else ""
-
-
-def _line(document: Document) -> str | None:
-    """What has to be handled in order: everything about one object."""
-    about = document.get("object")
-    if isinstance(about, dict) and type_of(document) == "Undo":
-        about = about.get("object", about)
-    found = id_of(about)
-    return f"in {found}" if found and origin_of(found) is not None else None
-
-
-# --- The job ---------------------------------------------------------------------------------------------------------
-
-
-@jobs.works("receive", batch=True)
-async def receive(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
-    """Do what received activities say. First all in one transaction, which is how most of them go; if any of them
-    needs more (a fetch, a refusal), that transaction is rolled back and each is done by itself."""
-    results: list[jobs.Result] = []
-    try:
-        alone = await _together(site, claimed)
-    except Exception as error:
-        if not isinstance(error, Unknown | PolicyRefused | IntegrityError | OperationalError):
-            log.exception("a batch of received activities failed; each is done by itself")
-        alone = claimed
-    waiting: set[str | None] = set()
-    for job in alone:
-        if job.line in waiting:
-            results.append(jobs.Postponed(job))
-            continue
-        failed = await _alone(site, job)
-        if failed is not None:
-            results.append(failed)
-            waiting |= {job.line} - {None}
-    return results
-
-
-async def _together(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Claimed]:
-    """Handle those whose actor and parent we hold; answers the jobs that have to be done one by one."""
-    alone: list[jobs.Claimed] = []
-    async with site.database.write() as tx:
-        rows = await tx.preload(Activity, [job.argument["uri"] for job in claimed])
-        documents = {row.uri: json.loads(row.document) for row in rows if not row.outcome}
-        await _preload(tx, list(documents.values()))
-        done = []
-        for job in claimed:
-            uri = job.argument["uri"]
-            row = await tx.by_uri(Activity, uri)
-            if row is None or row.outcome:
-                done.append(job)
-            elif (
-                row.envelope is not None
-                or (job.line is not None and any(job.line == other.line for other in alone))
-                or await _lacks(tx, documents[uri])
-            ):
-                alone.append(job)
-            else:
-                await _apply(tx, row, documents[uri])
-                done.append(job)
-        if done:
-            await jobs.finish(tx, done)
-    return alone
-
-
-async def _preload(tx: Tx, documents: Sequence[Document]) -> None:
-    """Everything that most activities ask for, a query for each table instead of one for each activity: each query in
-    between would also write down first what has been changed so far."""
-    posts_wanted: list[str] = []
-    stones: list[str] = []
-    actors: list[str] = []
-    for document in documents:
-        actors.append(id_of(document.get("actor")) or "")
-        about = document.get("object")
-        uri = id_of(about)
-        if uri:
-            posts_wanted.append(uri)
-            stones.append(uri)
-        if isinstance(about, dict):
-            for field in ("inReplyTo", "object"):
-                if other := id_of(about.get(field)):
-                    posts_wanted.append(other)
-    known = await tx.preload(Actor, actors)
-    held = await tx.preload(Post, posts_wanted, joinedload(Post.author), joinedload(Post.topic))
-    await tx.preload(Tombstone, stones)
-    await tx.preload_keys(Host, {actor.host for actor in known if actor.host})
-    await tx.preload_keys(
-        Membership, {(actor.id, group_id) for group_id in {post.topic.group_id for post in held} for actor in known}
-    )
-
-
-async def _lacks(tx: Tx, document: Document) -> bool:
-    if await tx.by_uri(Actor, id_of(document.get("actor")) or "") is None:
-        return True
-    about = document.get("object")
-    parent = id_of(about.get("inReplyTo")) if isinstance(about, dict) else None
-    return parent is not None and await tx.by_uri(Post, parent) is None
-
-
-async def _with_undone(tx: Tx, document: Document) -> Document:
-    """An Undo with what it undoes inside, also where it only names it. Whatever an embedded copy claims, only the
-    signer's own doing can be undone."""
-    undone = document.get("object")
-    if isinstance(undone, str):
-        held = await tx.by_uri(Activity, undone)
-        undone = json.loads(held.document) if held is not None else undone
-    if isinstance(undone, dict) and id_of(undone.get("actor")) not in (None, id_of(document.get("actor"))):
-        raise PolicyRefused("undone-by-another")
-    return {**document, "object": undone}
-
-
-async def _apply(tx: Tx, activity: Activity, document: Document) -> None:
-    if activity.type == "Undo":
-        document = await _with_undone(tx, document)
-    handler = registry.find(document)
-    if handler is None:
-        activity.outcome = "type-unsupported"
-        return
-    actor = await need(tx, Actor, activity.actor_uri)
-    if actor.state == "suspended" and activity.type != "Delete":
-        raise PolicyRefused("actor-is-suspended")
-    activity.outcome = await handler(tx, registry.Received(activity, document, actor)) or "done"
-
-
-async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
-    budget = Budget(fetches=20, seconds=30)
-    uri = job.argument["uri"]
-    outcome = ""
-    try:
-        await _verify_kept(site, uri)
-        for _ in range(25):
-            try:
-                async with site.database.write() as tx:
-                    row = await tx.by_uri(Activity, uri)
-                    if row is not None and not row.outcome:
-                        await _apply(tx, row, json.loads(row.document))
-                    await jobs.finish(tx, [job])
-                return None
-            except Unknown as missing:
-                await bring_in(site, missing.uri, budget, via=missing.via)
-        outcome = "needs-too-much"
-    except (PolicyRefused, Refused) as refusal:
-        outcome = refusal.reason
-    except Gone:
-        outcome = "reference-gone"
-    except BudgetSpent:
-        outcome = "budget-spent"
-    except (Unreachable, IntegrityError, OperationalError) as error:
-        if job.attempts < min(ATTEMPTS_MAX, len(site.settings.retry_seconds)):
-            return jobs.Failed(job, str(error)[:300])
-        outcome = "unreachable"
-    except Exception as error:
-        log.exception("activity %s", uri)
-        if job.attempts < min(ATTEMPTS_MAX, len(site.settings.retry_seconds)):
-            return jobs.Failed(job, f"{type(error).__name__}: {error}"[:300])
-        outcome = "error"
-    async with site.database.write() as tx:
-        await tx.execute(update(Activity).where(Activity.uri == uri).values(outcome=outcome))
-        await jobs.finish(tx, [job])
-    return None
-
-
-async def _verify_kept(site: Site, uri: str) -> None:
-    """Prove the signer of a request that was kept because the signer's server did not answer at the time."""
-    async with site.database.read() as tx:
-        row = await tx.by_uri(Activity, uri)
-    if row is None or row.envelope is None:
-        return
-    kept = row.envelope
-    headers: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict([(name, value) for name, value in kept["headers"]]))
-    try:
-        claim = signatures.read(
-            kept["method"],
-            kept["path"],
-            headers,
-            row.document.encode(),
-            authority=site.settings.host,
-            scheme_of_origin="https" if site.settings.is_secure else "http",
-            now=row.at,
-        )
-        seen = await fetch_key_owner(site, claim.key_id, Budget(fetches=3, seconds=15))
-        is_proven = seen.uri == row.actor_uri and signatures.verify(claim, signatures.load_public_key(seen.public_key))
-    except (BadSignature, BadKey):
-        is_proven = False
-    if not is_proven:
-        raise PolicyRefused("signature-wrong")
-    async with site.database.write() as tx:
-        await store_actor(tx, seen)
-        await tx.execute(update(Activity).where(Activity.uri == uri).values(envelope=None))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from community.db import Tx
@@ -17,7 +17,8 @@ class Received:
 
     ``via`` is the group elsewhere that announced it, where the actor did not send it to us: handlers then act with that
     group's authority (``by``) and only within its own topics, and take nothing but ids from embedded objects that
-    carry no proof of their author's (``is_proven``).
+    carry no proof of their author's (``is_proven``). ``found`` are activities that were fetched because this one only
+    names them.
     """
 
     activity: Activity
@@ -25,6 +26,7 @@ class Received:
     actor: Actor
     via: Actor | None = None
     is_proven: bool = True
+    found: Mapping[str, Document] = field(default_factory=dict)
 
     @property
     def by(self) -> Actor:

@@ -14,16 +14,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import or_, select, update
 
-from community import jobs
+from community import hosts, jobs, keys
 from community.db import Tx
-from community.models import Activity, Actor, Host, Job, Membership, Post
+from community.models import Activity, Actor, Host, Job, Keypair, Membership, Post
 from community.policy import names_of_host
-from federation import signatures
-from federation.client import Forbidden, Signer, Unreachable
+from federation import proofs, signatures
+from federation.client import Forbidden, Sent, Signer, Unreachable
 from federation.site import Site
-from federation.vocabulary import ACTIVITY_JSON, Document, id_of, type_of, without_private_recipients
+from federation.vocabulary import (
+    ACTIVITY_JSON,
+    Document,
+    id_of,
+    is_public,
+    type_of,
+    without_private_recipients,
+)
 
 # By NodeInfo name: what shows a plain Announce as a boost and ignores activities inside one …
 MICROBLOGS = frozenset(
@@ -60,11 +68,51 @@ def new_uri(tx: Tx) -> str:
     return f"{tx.settings.origin}/a/{secrets.token_hex(9)}"
 
 
+_SIGNED = frozenset({"Create", "Update", "Delete"})
+_PROOF_KEYS_MAX = 2000
+_proof_keys: OrderedDict[str, Ed25519PrivateKey] = OrderedDict()
+
+
+async def signed(tx: Tx, document: Document, signer: Actor) -> Document:
+    """What one of ours says in public, with a proof that it did (FEP-8b32): whoever hands it on, it can be believed.
+
+    The same however often it is asked for in one transaction; documents of other kinds come back as they are.
+    """
+    if (
+        type_of(document) not in _SIGNED
+        or not signer.is_local
+        or not signer.proof_key
+        or "proof" in document
+        or not is_public(document)
+    ):
+        return document
+    noted = ("signed", document["id"])
+    if noted not in tx.noted:
+        tx.noted[noted] = proofs.sign(document, await _proof_key(tx, signer), signer.proof_key_id, tx.now)
+    found: Document = tx.noted[noted]
+    return found
+
+
+async def _proof_key(tx: Tx, signer: Actor) -> Ed25519PrivateKey:
+    """Kept in memory by the public key that belongs to it, so that a new one is never mistaken for the old."""
+    held = _proof_keys.get(signer.proof_key)
+    if held is None:
+        sealed = (await tx.execute(select(Keypair.proof_private_key).where(Keypair.actor_id == signer.id))).scalar_one()
+        loaded = signatures.load_private_key(keys.unseal(tx.settings.secret(), sealed))
+        assert isinstance(loaded, Ed25519PrivateKey)
+        held = loaded
+        _proof_keys[signer.proof_key] = held
+        if len(_proof_keys) > _PROOF_KEYS_MAX:
+            _proof_keys.popitem(last=False)
+    return held
+
+
 async def send(tx: Tx, document: Document, signer: Actor, *to: To) -> None:
     """Write an activity of ours down and have it delivered, once for each distinct inbox of everyone in ``to``."""
-    raw = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    raw = _written(document)
     if '"bto"' in raw or '"bcc"' in raw:
-        raw = json.dumps(without_private_recipients(document), ensure_ascii=False, separators=(",", ":"))
+        document = without_private_recipients(document)
+    raw = _written(await signed(tx, document, signer))
     tx.insert(
         Activity,
         uri=document["id"],
@@ -76,13 +124,33 @@ async def send(tx: Tx, document: Document, signer: Actor, *to: To) -> None:
         at=tx.now,
         outcome="sent",
     )
+    await _spread(tx, document["id"], _about(document), signer, to)
+
+
+async def forward(tx: Tx, activity: Activity, signer: Actor, *to: To) -> None:
+    """Have what somebody elsewhere sent delivered in the very bytes that came, signed over HTTP by one of ours.
+
+    Who gets it believes the author's own signature inside (Mastodon's LD signature, FEP-8b32): where there is none, or
+    where somebody is named who was not to be seen, nothing is sent.
+    """
+    document = json.loads(activity.document)
+    is_signed = bool(document.get("signature") or document.get("proof"))
+    if is_signed and '"bto"' not in activity.document and '"bcc"' not in activity.document:
+        await _spread(tx, activity.uri, _about(document), signer, to)
+
+
+async def _spread(tx: Tx, uri: str, about: str, signer: Actor, to: tuple[To, ...]) -> None:
     found = await _noted_inboxes(tx, to)
     if len(found) <= AT_ONCE_MAX:
-        _deliver_to(tx, document["id"], signer.id, found)
+        await _deliver_to(tx, uri, signer.id, found)
     else:
-        argument = {"uri": document["id"], "signer": signer.id, "to": [asdict(each) for each in to]}
+        argument = {"uri": uri, "signer": signer.id, "to": [asdict(each) for each in to]}
         # What is about one object is fanned out in order, also where several workers are at it.
-        await jobs.add(tx, "fan-out", argument, line=f"out {_about(document)}")
+        await jobs.add(tx, "fan-out", argument, line=f"out {about}")
+
+
+def _written(document: Document) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 async def _noted_inboxes(tx: Tx, to: tuple[To, ...]) -> dict[str, str]:
@@ -95,7 +163,9 @@ async def _noted_inboxes(tx: Tx, to: tuple[To, ...]) -> dict[str, str]:
     return found
 
 
-def _deliver_to(tx: Tx, uri: str, signer_id: int, found: dict[str, str]) -> None:
+async def _deliver_to(tx: Tx, uri: str, signer_id: int, found: dict[str, str]) -> None:
+    """What is for a server that does not answer waits with the rest that is for it."""
+    resting = await hosts.not_now(tx)
     for inbox, host in found.items():
         tx.insert(
             Job,
@@ -104,7 +174,7 @@ def _deliver_to(tx: Tx, uri: str, signer_id: int, found: dict[str, str]) -> None
             key=None,
             lane=host,
             line=inbox,
-            run_at=tx.now,
+            run_at=resting.get(host) or tx.now,
             attempts=0,
             error="",
         )
@@ -148,8 +218,11 @@ async def inboxes(tx: Tx, to: Iterable[To]) -> dict[str, str]:
             )
             for inbox, shared_inbox, host in rows:
                 found[inbox if each.own_inbox or not shared_inbox else shared_inbox] = host
-    blocked = set((await tx.execute(select(Host.name).where(Host.state == "blocked"))).scalars())
-    return {inbox: host for inbox, host in found.items() if blocked.isdisjoint(names_of_host(host))}
+    blocked = set(await hosts.blocked(tx))
+    lost = {name for name, until in (await hosts.not_now(tx)).items() if until is None}
+    return {
+        inbox: host for inbox, host in found.items() if host not in lost and blocked.isdisjoint(names_of_host(host))
+    }
 
 
 def _runs(form: str) -> Any:
@@ -167,7 +240,7 @@ async def fan_out(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
     async with site.database.write() as tx:
         for job in claimed:
             to = tuple(To(**each) for each in job.argument["to"])
-            _deliver_to(tx, job.argument["uri"], job.argument["signer"], await inboxes(tx, to))
+            await _deliver_to(tx, job.argument["uri"], job.argument["signer"], await inboxes(tx, to))
         await jobs.finish(tx, claimed)
     return []
 
@@ -233,23 +306,49 @@ async def deliver(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
     return results
 
 
+# What is said to a signature that is not understood.
+_NOT_BELIEVED = (400, 401)
+
+
+async def _knock(site: Site, host: str, inbox: str, body: bytes, digest: str, signer: Signer) -> Sent:
+    """Post, and where the signature is not believed, at once a second time with the other form of signatures.
+
+    draft-cavage goes first, since some servers answer 202 to RFC 9421 and drop what they got. The second answer
+    counts, unless it is a refusal too: then the first does.
+    """
+
+    async def post(scheme: signatures.Scheme) -> Sent:
+        headers = signatures.sign(
+            "POST",
+            inbox,
+            body,
+            signer.private_key,
+            signer.key_id,
+            scheme=scheme,
+            now=site.database.clock(),
+            digest=digest,
+        )
+        headers["Content-Type"] = ACTIVITY_JSON
+        return await site.client.post(inbox, body, headers)
+
+    scheme = await site.scheme_for(host)
+    answer = await post(scheme)
+    if answer.status not in _NOT_BELIEVED:
+        return answer
+    other = signatures.other_scheme(scheme)
+    second = await post(other)
+    if 200 <= second.status < 300:
+        await site.learn_scheme(host, other)
+    return answer if second.status in _NOT_BELIEVED else second
+
+
 async def _deliver(site: Site, job: jobs.Claimed) -> jobs.Result:
     inbox = job.argument["inbox"]
     if await site.blocks(job.lane):
         return jobs.Failed(job, "the host is blocked", is_final=True)
     body, digest, signer = await _body(site, job.argument["activity"], job.argument["signer"])
-    headers = signatures.sign(
-        "POST",
-        inbox,
-        body,
-        signer.private_key,
-        signer.key_id,
-        now=site.database.clock(),
-        digest=digest,
-    )
-    headers["Content-Type"] = ACTIVITY_JSON
     try:
-        answer = await site.client.post(inbox, body, headers)
+        answer = await _knock(site, job.lane, inbox, body, digest, signer)
     except Forbidden as error:
         return jobs.Failed(job, str(error), is_final=True)
     except Unreachable as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from community import posts
+from community import polls, posts
 from community.db import Tx
 from community.models import Actor, Post, Theme, Topic
 from federation import translate
@@ -34,6 +34,7 @@ async def note(tx: Tx, post: Post) -> Document:
         parent_uri=parent_uri,
         mentioned=mentioned.values(),
         replies=await posts.reply_uris(tx, post.id, 50),
+        poll=await polls.find(tx, post.id) if post.kind == "Question" else None,
     )
 
 

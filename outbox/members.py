@@ -1,9 +1,9 @@
-"""Answers to follows, and news of our own actors."""
+"""Follows and answers to follows, news of our own actors, and where they move to."""
 
 from __future__ import annotations
 
 from community.db import Tx
-from community.events import ActorChanged, MembershipChanged, on
+from community.events import ActorChanged, MembershipChanged, Moved, on
 from federation import translate
 from federation.vocabulary import PUBLIC, id_of
 from outbox import documents
@@ -24,6 +24,30 @@ async def answer_follow(tx: Tx, event: MembershipChanged) -> None:
     kind = "Accept" if event.what == "accept" else "Reject"
     answer = translate.activity(kind, new_uri(tx), event.group, follow, tx.now, to=[event.actor.uri])
     await send(tx, answer, event.group, To(actors=(event.actor.id,), own_inbox=True))
+
+
+@on(MembershipChanged)
+async def ask_to_follow(tx: Tx, event: MembershipChanged) -> None:
+    """The Follow of one of ours, or its Undo, to the followed actor's own inbox. Lemmy requires ``to`` to be the object
+    alone; the Undo has the Follow inside, since not everybody finds it by its id."""
+    if not event.actor.is_local or event.what not in ("ask", "withdraw"):
+        return
+    to = {"to": [event.group.uri]}
+    follow = translate.activity("Follow", event.membership.follow_uri, event.actor, event.group.uri, tx.now, **to)
+    if event.what == "withdraw":
+        del follow["@context"]
+        follow = translate.activity("Undo", new_uri(tx), event.actor, follow, tx.now, **to)
+    await send(tx, follow, event.actor, To(actors=(event.group.id,), own_inbox=True))
+
+
+@on(Moved)
+async def lead_followers(tx: Tx, event: Moved) -> None:
+    """Servers that find this account among ``alsoKnownAs`` of the target let their members follow the target."""
+    followers = event.actor.followers_uri
+    document = translate.activity(
+        "Move", new_uri(tx), event.actor, event.actor.uri, tx.now, target=event.target.uri, to=[followers]
+    )
+    await send(tx, document, event.actor, To(followers_of=(event.actor.id,)))
 
 
 @on(ActorChanged)

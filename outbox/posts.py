@@ -12,9 +12,9 @@ from community.db import Tx
 from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
 from community.models import Activity, Actor, Post, Topic
 from federation import translate
-from federation.vocabulary import PUBLIC, Document, id_of, type_of
+from federation.vocabulary import PUBLIC, Document, id_of, same_origin, type_of
 from outbox import documents
-from outbox.delivery import To, new_uri, send
+from outbox.delivery import To, forward, new_uri, send, signed
 
 SHARED_FOR = timedelta(days=3)
 
@@ -29,8 +29,8 @@ async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tu
 
 
 def _original(activity: Activity | None, *kinds: str) -> Document | None:
-    """What its author sent, to be passed on as it came."""
-    if activity is None:
+    """What its author sent, to be passed on as it came. What another server forwarded is no such thing."""
+    if activity is None or activity.envelope is not None:
         return None
     document: Document = json.loads(activity.document)
     return document if type_of(document) in kinds and isinstance(document.get("object"), dict) else None
@@ -85,20 +85,25 @@ async def _share(tx: Tx, group: Actor, post: Post, author: Actor) -> None:
 
 
 async def wrap(tx: Tx, group: Actor, inner: Document, *, has_left: bool = False) -> None:
-    """Have a group of ours announce a whole activity, as forums read it."""
-    wrapped = translate.announce(new_uri(tx), group, inner, id_of(inner["actor"]) or "", tx.now)
+    """Have a group of ours announce a whole activity, as forums read it; what one of ours said with its proof."""
+    author_uri = id_of(inner["actor"]) or ""
+    if same_origin(author_uri, tx.settings.origin):
+        author = await tx.by_uri(Actor, author_uri)
+        inner = inner if author is None else await signed(tx, inner, author)
+    wrapped = translate.announce(new_uri(tx), group, inner, author_uri, tx.now)
     await send(tx, wrapped, group, To(followers_of=(group.id,), form="wrapped", has_left=has_left))
 
 
 @on(PostEdited)
 async def announce_edit(tx: Tx, event: PostEdited) -> None:
     """Edits go, signed by the author, to every inbox that got the original: microblogs ignore an announced Update."""
-    await _send_update(tx, event.post, event.topic, event.author, event.mentioned, event.activity)
+    await send_update(tx, event.post, event.topic, event.author, event.mentioned, event.activity)
 
 
-async def _send_update(
+async def send_update(
     tx: Tx, post: Post, topic: Topic, author: Actor, mentioned: tuple[Actor, ...], activity: Activity | None
 ) -> None:
+    """An Update to everybody who got the original, and to those ``mentioned``."""
     group = await tx.get_one(Actor, topic.group_id)
     if not group.is_local:
         if author.is_local:
@@ -112,8 +117,16 @@ async def _send_update(
         await send(tx, inner, author, direct, To(followers_of=(group.id,), has_left=True))
     else:
         inner = _original(activity, "Update")
+        await _forward(tx, group, activity)
     if inner is not None:
         await wrap(tx, group, inner, has_left=True)
+
+
+async def _forward(tx: Tx, group: Actor, activity: Activity | None) -> None:
+    """What an author elsewhere signed inside reaches microblogs as it came: they ignore what a group announces of edits
+    and deletions."""
+    if activity is not None:
+        await forward(tx, activity, group, To(followers_of=(group.id,), form="microblog", has_left=True))
 
 
 @on(PostDeleted)
@@ -136,6 +149,11 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
                 "Delete", new_uri(tx), author, stone | {"attributedTo": author.uri}, tx.now, **addressed
             )
             await send(tx, own, author, await _direct(tx, topic, post, author, ()), To(actors=(group.id,)))
+        elif event.by.is_local:  # a member of ours who moderates that group
+            removal = translate.activity(
+                "Delete", new_uri(tx), event.by, post.uri, tx.now, summary=event.reason, **addressed
+            )
+            await send(tx, removal, event.by, To(actors=(group.id,)))
         return
     if author.is_local:
         about = stone | {"attributedTo": author.uri}
@@ -143,8 +161,13 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
         await send(tx, own, author, await _direct(tx, topic, post, author, ()), everyone)
         inner = own
     else:
-        inner = _original(event.activity, "Delete") or (json.loads(event.activity.document) if event.activity else None)
-    if event.by.id != author.id:
+        is_direct = event.activity is not None and event.activity.envelope is None
+        inner = json.loads(event.activity.document) if event.activity is not None and is_direct else None
+        if event.by.id == author.id:
+            await _forward(tx, group, event.activity)
+    if event.by.id != author.id and not event.by.is_local:  # a moderator elsewhere: what they sent is passed on
+        inner = json.loads(event.activity.document) if event.activity else inner
+    elif event.by.id != author.id:
         inner = translate.activity("Delete", new_uri(tx), event.by, post.uri, tx.now, summary=event.reason, **addressed)
         if not author.is_local:
             await send(tx, inner, event.by, To(actors=(author.id,)))
@@ -184,4 +207,4 @@ async def announce_change(tx: Tx, event: TopicChanged) -> None:
     if author.is_local and (await tx.get_one(Actor, event.topic.group_id)).is_local:
         posts.mark_edited(tx, post)
         await tx.flush()
-        await _send_update(tx, post, event.topic, author, (), None)
+        await send_update(tx, post, event.topic, author, (), None)

@@ -45,6 +45,7 @@ class Peer:
     asked: list[str] = field(default_factory=list)
     served: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: dict[str, int] = field(default_factory=dict)
+    doors: list[dict[str, str]] = field(default_factory=list)  # further links of its WebFinger answers
 
     async def __aenter__(self) -> Self:
         app = web.Application()
@@ -136,7 +137,7 @@ class Peer:
         if request.path == "/.well-known/webfinger":
             name = request.query["resource"].removeprefix("acct:").partition("@")[0]
             link = {"rel": "self", "type": ACTIVITY_JSON, "href": self.uri(name)}
-            return web.json_response({"subject": request.query["resource"], "links": [link]})
+            return web.json_response({"subject": request.query["resource"], "links": [link, *self.doors]})
         document = self.served.get(request.path)
         if document is None:
             return web.Response(status=404)

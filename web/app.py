@@ -18,11 +18,29 @@ from multidict import CIMultiDict
 
 import inbox as _inbox  # registers every handler
 import outbox as _outbox  # registers every subscriber
+from community import house
 from community.policy import NotThere, Refused
 from federation.site import Site
 from federation.vocabulary import wants_activitystreams
 from inbox.receive import BODY_MAX, Inbox
-from web import accounts, auth, headers, live, objects, pages_read, pages_write, render, staff
+from web import (
+    abroad,
+    accounts,
+    auth,
+    cities,
+    headers,
+    live,
+    moderation,
+    moving,
+    objects,
+    pages_read,
+    pages_write,
+    polls,
+    render,
+    staff,
+    staff_hosts,
+    threads,
+)
 from web.sentences import N_
 from web.sentences import sentence_of as sentence
 from web.site_key import SITE
@@ -30,7 +48,11 @@ from web.site_key import SITE
 log = logging.getLogger("folkmoot.web")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-ROOMS = (objects, pages_read, pages_write, live, accounts, staff)
+# Groups elsewhere have pages of their own at addresses that would be themes of ours as well.
+ROOMS = (
+    objects, abroad, moving, pages_read, pages_write, polls, live, accounts, moderation, staff, staff_hosts, cities,
+    threads,
+)  # fmt: skip
 
 __all__ = ["build"]
 _ = (_inbox, _outbox)
@@ -93,6 +115,7 @@ class AnonymousCache:
             given = request.headers
             if request.method not in ("GET", "HEAD") or "Cookie" in given or "Range" in given:
                 return await handler(request)
+            await house.of(self._site.database)  # which languages are offered
             key = (
                 request.raw_path,
                 wants_activitystreams(given.get("Accept", "")),

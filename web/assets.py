@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 from sqlalchemy import select
 
+from community import house
 from community.live import Hub
 from community.models import Theme
 from federation.site import Site
@@ -98,7 +99,7 @@ async def _colours(site: Site) -> _Colours:
         colours.is_stale = False
         async with site.database.read() as tx:
             rows = (await tx.execute(select(Theme.actor_id, Theme.colour).order_by(Theme.actor_id))).all()
-        colours.css = stylesheet(site.settings.colour, list(rows))
+        colours.css = stylesheet((await house.of(site.database)).colour, list(rows))
         colours.version = hashlib.sha256(colours.css.encode()).hexdigest()[:10]
     return colours
 

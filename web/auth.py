@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -19,7 +18,8 @@ from urllib.parse import quote, urlsplit
 from aiohttp import web
 from sqlalchemy import text
 
-from community import members, notifications, throttles
+from community import house, members, notifications, throttles
+from community.addresses import address_of
 from community.db import Tx
 from community.models import Account, Actor, Throttle
 from community.policy import Refused
@@ -113,6 +113,7 @@ def safe_next(path: str | None) -> str:
 
 def _language(request: web.Request) -> str:
     """The best of our languages for the reader's browser."""
+    known = house.last_known(request.app[SITE].database)
     offered: list[tuple[float, int, str]] = []
     for part in request.headers.get("Accept-Language", "")[:500].split(","):
         name, _, weight = part.strip().partition(";q=")
@@ -121,10 +122,9 @@ def _language(request: web.Request) -> str:
         except ValueError:
             continue
     for rank, _, name in sorted(offered):
-        if rank < 0 and name in members.LANGUAGES:
+        if rank < 0 and name in known.languages:
             return name
-    preset = request.app[SITE].settings.language
-    return preset if preset in members.LANGUAGES else "en"
+    return known.language
 
 
 # --- cookies
@@ -155,6 +155,20 @@ def remember(response: web.StreamResponse, settings: Settings, token: str) -> No
 def forget(response: web.StreamResponse, settings: Settings) -> None:
     """Take the browser's session away."""
     _set_cookie(response, settings, "session", "", 0)
+
+
+_SERVER = re.compile(r"(@[A-Za-z0-9_.~-]{1,255}@)?[a-z0-9.:\[\]-]{1,253}")
+
+
+def home_server(request: web.Request) -> str:
+    """The server (or @name@server) where a visitor said that they are at home; '' where they did not."""
+    server = request.cookies.get(_cookie(request.app[SITE].settings, "home"), "")
+    return server if _SERVER.fullmatch(server) else ""
+
+
+def remember_home(response: web.StreamResponse, settings: Settings, server: str) -> None:
+    """Keep a visitor's server for a year, or forget it with ''."""
+    _set_cookie(response, settings, "home", server, 365 * 86400 if server else 0)
 
 
 def session_token(request: web.Request) -> str:
@@ -313,35 +327,10 @@ def field(form: Form, name: str) -> str:
 # --- limits
 
 
-@lru_cache(maxsize=8)
-def _networks(proxies: tuple[str, ...]) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    return tuple(ipaddress.ip_network(each, strict=False) for each in proxies)
-
-
-def _parse_address(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(written.strip().strip("[]"))
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
 def client_address(request: web.Request) -> str:
-    """Who connects: the peer, or what the nearest trusted proxies say about it.
-
-    X-Forwarded-For is read from its end and only as far as trusted proxies wrote it: everybody can send the rest.
-    A network of IPv6 counts as one address, since one household has 2^64 of them.
-    """
-    trusted = _networks(request.app[SITE].settings.trusted_proxies)
-    hops = [part for line in request.headers.getall("X-Forwarded-For", []) for part in line.split(",")]
-    address = _parse_address(request.remote or "")
-    while hops and address is not None and any(address in network for network in trusted):
-        address = _parse_address(hops.pop())
-    if address is None:
-        return "unknown"
-    if address.version == 6:
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
+    """Who connects, as far as trusted proxies say it: see ``addresses.address_of``."""
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    return address_of(request.remote, forwarded, request.app[SITE].settings.trusted_proxies)
 
 
 @dataclass(frozen=True)

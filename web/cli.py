@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from sqlalchemy import select
@@ -15,14 +15,17 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 import inbox as _inbox
 import outbox as _outbox
-from community import groups, jobs, keys, members, posts, settings, tables, topics
+from community import groups, hosts, jobs, keys, members, posts, settings, tables, topics
+from community.events import ActorChanged, emit
 from community.members import Invalid
-from community.models import Activity, Host, Job, Post, Topic
+from community.models import Activity, Job, Post, Topic
 from community.policy import Refused
 from federation import dereference
 from federation import site as sites
 from federation.client import Budget, FetchError
 from federation.site import Site
+from web import demo as demo_
+from web import init as init_
 from web import running
 from web.sentences import sentence_of as sentence
 
@@ -30,21 +33,26 @@ T = TypeVar("T")
 _ = (_inbox, _outbox)
 
 
-def _site() -> Site:
+def _site(folder: str = ".") -> Site:
     try:
-        return sites.make(settings.load())
+        return sites.make(settings.load(folder))
     except settings.BadSettings as error:
         raise click.ClickException(str(error)) from None
 
 
-def _do(action: Callable[[Site], Awaitable[T]]) -> T:
+def _do(
+    action: Callable[[Site], Awaitable[T]],
+    *,
+    folder: str = ".",
+    prepare: Callable[[Site], Awaitable[None]] = running.prepare_quietly,
+) -> T:
     """Run one action on an instance whose tables are up to date, turning refusals into sentences."""
-    site = _site()
+    site = _site(folder)
 
     async def wrapped() -> T:
         try:
             site.database.hub.is_alone = False
-            await running.prepare_quietly(site)
+            await prepare(site)
             return await action(site)
         finally:
             await site.close()
@@ -68,6 +76,40 @@ def main(verbose: bool) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+
+
+@main.command()
+@click.option("--folder", default=".", type=click.Path(file_okay=False), help="Where folkmoot.toml and the data go.")
+@click.option("--origin", help="The public address, as in https://moot.example. It can never be changed.")
+@click.option("--name", help="What the city or community is called.")
+@click.option("--about", help="What it is, in one sentence.")
+@click.option("--colour", help="Its colour, as in #0b5a52.")
+@click.option("--logo", type=click.Path(exists=True, dir_okay=False), help="A PNG, JPEG or WebP file.")
+@click.option("--language", help="Language of the pages where a reader's own is not offered: en, fr or es.")
+@click.option("--languages", help="Languages that are offered, as in en,fr.")
+@click.option("--theme", "themes", multiple=True, metavar="SLUG:NAME", help="A theme to begin with; repeatable.")
+@click.option("--admin-name", help="The name by which the first admin signs in.")
+@click.option("--admin-email", help="The first admin's e-mail address.")
+@click.option("--password-stdin", is_flag=True, help="Read the admin's password from standard input.")
+@click.option("--yes", is_flag=True, help="Ask nothing: what is not given takes its default.")
+def init(folder: str, themes: tuple[str, ...], yes: bool, **given: Any) -> None:
+    """Set up a city's own instance: asks for what is not given. Running it again is safe."""
+    plan = init_.ask(folder, themes, is_quiet=yes, **given)
+
+    async def action(site: Site) -> init_.Founded:
+        return await init_.carry_out(site, plan)
+
+    init_.write_settings(plan)
+    founded = _do(action, folder=folder, prepare=running.prepare_empty)
+    click.echo(init_.next_steps(plan, founded))
+
+
+@main.command()
+@click.option("--port", default=8100, show_default=True, help="The first of three ports on 127.0.0.1.")
+@click.option("--folder", type=click.Path(file_okay=False), help="Keep the three instances here. Default: thrown away.")
+def demo(port: int, folder: str | None) -> None:
+    """Three linked instances on this machine, filled with samples, until Ctrl-C."""
+    sys.exit(asyncio.run(demo_.run(port, folder)))
 
 
 def _serve(**options: bool) -> None:
@@ -170,6 +212,24 @@ def member_add(name: str, email: str, password_stdin: bool, admin: bool, display
     click.echo(_do(action))
 
 
+@main.command("rotate-key")
+@click.argument("name")
+def rotate_key(name: str) -> None:
+    """Give a member or theme new keys, as after a leak; their followers' servers are told."""
+
+    async def action(site: Site) -> str:
+        made = await keys.make(site.settings.secret())
+        async with site.database.write() as tx:
+            actor = await members.find_local(tx, name)
+            if actor is None:
+                raise click.ClickException(f"There is nobody called {name!r} here.")
+            await keys.rotate(tx, actor, made)
+            await emit(tx, ActorChanged(actor))
+            return actor.key_id
+
+    click.echo(_do(action))
+
+
 @main.group()
 def theme() -> None:
     """Forum themes, which are groups that the fediverse can follow."""
@@ -258,13 +318,14 @@ async def _examine(site: Site) -> list[tuple[bool, str]]:
                 found.append((False, "instance: not founded yet. Run: folkmoot run"))
                 return found
             counts = await jobs.counts(tx)
-            down = (await tx.execute(select(Host.name).where(Host.failures > 2))).scalars().all()
+            health = await hosts.counts(tx)
         is_slow = counts["oldest_seconds"] > 600
         says = f"queue: {counts['waiting']} waiting, oldest due {counts['oldest_seconds']} s ago"
         found.append((not is_slow, says + (". Is `folkmoot run` or a worker running?" if is_slow else "")))
-        found.append((True, f"given up: {counts['failed']} jobs"))
-        if down:
-            found.append((True, f"hosts that do not answer: {', '.join(down[:10])}"))
+        found.append((True, f"dead letters: {counts['failed']} jobs (/staff/jobs)"))
+        found.append(
+            (True, f"other servers: {health['failing']} do not answer, {health['given_up']} given up on (/staff/hosts)")
+        )
         answer = f"{site.settings.origin}/.well-known/webfinger?resource={site.settings.origin}/"
         try:
             await site.client.get_json(answer, budget=Budget(fetches=1, seconds=5))

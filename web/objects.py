@@ -12,13 +12,14 @@ from xml.sax.saxutils import quoteattr
 from aiohttp import web
 from sqlalchemy import func, select
 
-from community import groups, members, policy, posts, topics
+from community import groups, house, members, policy, posts, quotes, topics
 from community.db import Tx
 from community.models import Account, Activity, Actor, Post, Topic
 from federation import translate, webfinger
 from federation.site import USER_AGENT
 from federation.vocabulary import ACTIVITY_JSON, AS2, Document, is_public
 from outbox import collections, documents
+from outbox.quotes import authorization
 from web.site_key import SITE
 
 Finder = Callable[[Tx, re.Match[str], web.Request], Awaitable[Document | web.Response | None]]
@@ -136,6 +137,17 @@ async def _page_of_topic(tx: Tx, match: re.Match[str], _request: web.Request) ->
     return web.Response(status=302, headers={"Location": found[0].uri, "Vary": "Accept"})
 
 
+@_at(r"/q/([0-9]{1,15})")
+async def _quote(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | web.Response | None:
+    """The permission to quote a post, until it is taken back."""
+    quote = await quotes.one(tx, int(match[1]))
+    if quote is None:
+        return None
+    if quote.revoked_at is not None:
+        return _answer(translate.tombstone(tx.settings.origin + match[0], quote.revoked_at), 410)
+    return authorization(tx, quote, quote.post, quote.post.author.uri)
+
+
 @_at(r"/a/[0-9a-f]+|/u/[a-z0-9_]+/likes/[0-9-]+")
 async def _activity(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
     row = await tx.by_uri(Activity, tx.settings.origin + match[0])
@@ -155,6 +167,7 @@ routes = web.RouteTableDef()
 @routes.get("/p/{number}/{list:replies|likes}")
 @routes.get("/t/{number}/context")
 @routes.get("/a/{name}")
+@routes.get("/q/{id}")
 @routes.get("/u/{name}/likes/{like}")
 async def _document_only(request: web.Request) -> web.Response:
     found = await _found(request, _only_documents)
@@ -179,11 +192,25 @@ async def _webfinger(request: web.Request) -> web.Response:
         actor.url,
         list(dict.fromkeys([actor.uri, actor.url])),
         properties={f"{AS2}#type": translate.to_actor(actor, site.settings)["type"]},
+        **(_doors(site.settings.origin) if actor.kind == "person" else {}),
     )
     return web.Response(
         body=json.dumps(answer).encode(),
         headers={"Content-Type": webfinger.JRD_MEDIA_TYPE, "Access-Control-Allow-Origin": "*"},
     )
+
+
+def _doors(origin: str) -> dict[str, Any]:
+    """Where members of ours follow, open and answer what they find on other servers."""
+    back = "on-success={on-success}&on-cancel={on-cancel}"
+    return {
+        "template": f"{origin}/authorize_interaction?uri={{uri}}",
+        "intents": {
+            "Follow": f"{origin}/intents/follow?object={{object}}&{back}",
+            "Object": f"{origin}/authorize_interaction?uri={{object}}",
+            "Create": f"{origin}/intents/create?inReplyTo={{inReplyTo}}&content={{content}}&{back}",
+        },
+    }
 
 
 async def _webfinger_actor(tx: Tx, resource: str) -> Actor | None:
@@ -241,9 +268,12 @@ async def _nodeinfo(request: web.Request) -> web.Response:
         ]
         total = await members.count_members(tx)
         topic_count, post_count = 0, 0
+        themes = []
         for theme in await groups.themes(tx):
+            themes.append({"slug": theme.slug, "name": theme.actor.name})
             topic_count += theme.topic_count
             post_count += theme.post_count
+    said = await house.of(site.database)
     name, _, number = USER_AGENT.lower().partition("/")
     software: dict[str, Any] = {"name": name, "version": number}
     if version == "2.1":
@@ -259,7 +289,7 @@ async def _nodeinfo(request: web.Request) -> web.Response:
             "localPosts": topic_count,
             "localComments": max(0, post_count - topic_count),
         },
-        "metadata": {"nodeName": site.settings.name, "nodeDescription": site.settings.about},
+        "metadata": {"nodeName": said.name, "nodeDescription": said.about, "themes": themes},
     }
     profile = f'application/json; profile="http://nodeinfo.diaspora.software/ns/schema/{version}#"'
     return web.Response(

@@ -5,21 +5,16 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from aiohttp import web
 
-from community import groups, members, notifications, posts, text, topics
+from community import following, groups, links, members, notifications, posts, text, topics
 from community.db import Tx
 from community.models import Actor, Membership, Notification, Post, Theme, Topic
 from community.policy import NotThere, refusal, standing
-from federation import webfinger
-from federation.client import FetchError, Forbidden
-from federation.site import Site
-from federation.vocabulary import host_of
-from web import topic_view
-from web.auth import Limit, client_address, count_try, require_viewer, seconds_to_wait, viewer
-from web.render import fragment, page, topic_path
+from web import threads, topic_view
+from web.auth import require_viewer, viewer
+from web.render import actor_path, fragment, page, topic_path
 from web.site_key import SITE
 
 routes = web.RouteTableDef()
@@ -43,6 +38,7 @@ async def home(request: web.Request) -> web.Response:
     site, who = request.app[SITE], viewer(request)
     async with site.database.read() as tx:
         themes = await groups.themes(tx)
+        neighbours = await links.neighbours(tx)
         reader_id = who.account.actor_id if who.account else None
         latest = await topics.listed(tx, reader_id=reader_id)
     busy = sorted((row for row in latest if row.topic.reply_count > 1), key=lambda row: -row.topic.reply_count)
@@ -53,6 +49,8 @@ async def home(request: web.Request) -> web.Response:
         "home.html",
         here="home",
         themes=themes,
+        neighbours=neighbours,
+        cities={each.city.host: each.city for each in neighbours},
         lively=lively,
         latest=[row for row in latest if row.topic.id not in chosen][:12],
         canonical=site.settings.origin + "/",
@@ -81,12 +79,19 @@ async def theme_page(request: web.Request) -> web.Response:
     if sort not in SORTS or (sort == "unread" and not who):
         sort = "latest"
     number = max(1, min(number_in(request, "page", 1), 100_000))
+    wanted_home = request.query.get("from", "")
     async with site.database.read() as tx:
         theme = await find_theme(tx, request.match_info["slug"])
         place = await standing(tx, who.actor, theme.actor_id)
+        linked = await links.listed(tx, group_id=theme.actor_id, states=("linked", "paused"))
+        cities = await links.cities(tx) if linked else {}
+        merged = [theme, *(seen.theirs for seen in linked if seen.theirs and seen.link.state == "linked")]
+        chosen = next((each for each in merged if each.slug == wanted_home), None)
+        shown = [chosen] if chosen is not None else merged
         rows = await topics.listed(
             tx,
             group_id=theme.actor_id,
+            group_ids=[each.actor_id for each in shown],
             sort=sort,
             reader_id=who.account.actor_id if who.account else None,
             page=number,
@@ -96,7 +101,8 @@ async def theme_page(request: web.Request) -> web.Response:
         membership = await tx.get(Membership, (who.actor.id, theme.actor_id)) if who.actor else None
     if theme.slug != request.match_info["slug"]:
         raise web.HTTPFound(f"/g/{theme.slug}")
-    is_more = len(rows) == topics.PAGE and (sort == "unread" or number * topics.PAGE < theme.topic_count)
+    topic_count = sum(each.topic_count for each in shown)
+    is_more = len(rows) == topics.PAGE and (sort == "unread" or number * topics.PAGE < topic_count)
     return await page(
         request,
         "theme.html",
@@ -105,6 +111,11 @@ async def theme_page(request: web.Request) -> web.Response:
         group=theme.actor,
         rows=rows,
         sort=sort,
+        linked=linked,
+        merged=merged,
+        cities=cities,
+        shown_home=chosen.slug if chosen is not None and len(merged) > 1 else "",
+        link_refusal=refusal("link", place, theme.actor),
         page_number=number,
         is_more=is_more,
         members_here=here,
@@ -137,12 +148,15 @@ async def _topic(request: web.Request, number: int, slug: str | None) -> web.Res
     site, who = request.app[SITE], viewer(request)
     reply_to = number_in(request, "reply_to", 0)
     async with site.database.read() as tx:
-        context = await topic_view.frame(tx, site, who, int(request.match_info["id"]), number, None, reply_to)
+        topic_id = int(request.match_info["id"])
+        composer = await topic_view.composer_with(tx, topic_id, who, reply_to, request.query.get("content", ""))
+        context = await topic_view.frame(tx, site, who, topic_id, number, composer, reply_to)
     topic: Topic = context["topic"]
     wanted = topic_path(topic)
     if slug is None or wanted.rpartition("/")[2] != slug:
         rest = f"?{request.query_string}" if request.query_string else ""
         raise web.HTTPFound(wanted + (f"/{number}" if number > 1 else "") + rest)
+    await threads.look_again(site, topic, context["thread"])
     if who.account is not None and (context["last"] > context["seen"] or who.unread):
         async with site.database.write() as tx:
             await notifications.remember_reading(tx, who.account.actor_id, topic.id, context["last"])
@@ -255,7 +269,7 @@ def _in_lines(parts: list[tuple[str, str]]) -> list[list[tuple[str, str]]]:
 async def history(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         post = await find_post(tx, request.match_info["id"])
-        if post.deleted_at is not None:
+        if post.deleted_at is not None or (topic_view.is_folded(post) and not viewer(request).is_staff):
             raise NotThere
         revisions = (await posts.history(tx, post))[:20]
     title = post.topic.title if post.number == 1 else ""
@@ -289,8 +303,12 @@ async def profile(request: web.Request) -> web.Response:
         is_shown = actor.state == "active"
         written = await posts.by_author(tx, actor.id) if is_shown else []
         count = await posts.count_by_author(tx, actor.id) if is_shown else 0
-    if actor.kind == "group" and not actor.host:
-        raise web.HTTPFound(f"/g/{actor.handle}")
+        state = await following.state_of(tx, who.actor, actor)
+        follow_refusal = refusal("follow", await standing(tx, who.actor, actor.id), actor)
+        successor = await members.find_by_uri(tx, actor.moved_to) if actor.moved_to else None
+        is_place = await tx.find(Theme, actor.id) is not None
+    if actor.kind == "group" and (is_place or not actor.host):
+        raise web.HTTPFound(actor_path(actor))
     return await page(
         request,
         "profile.html",
@@ -299,6 +317,9 @@ async def profile(request: web.Request) -> web.Response:
         count=count,
         is_shown=is_shown,
         is_you=who.actor is not None and who.actor.id == actor.id,
+        state=state,
+        follow_refusal=follow_refusal,
+        successor=successor,
         here="you" if who.actor is not None and who.actor.id == actor.id else "",
         alternate="" if actor.host else actor.uri,
         canonical=(actor.url or actor.uri),
@@ -342,56 +363,3 @@ async def notifications_page(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         found = await notifications.latest(tx, account.actor_id)
     return await page(request, "notifications.html", groups=grouped(found), here="notifications")
-
-
-# --- the way home
-
-
-async def _door(site: Site, server: str, uri: str) -> tuple[str, str]:
-    """(address, '') at which a server lets its member follow or answer ``uri``, or ('', key of what is wrong)."""
-    server = server.strip().lower().removeprefix("https://").rstrip("/")
-    handle = webfinger.parse_handle(server) if "@" in server else None
-    is_name = handle is None and server and not re.search(r"[/?#@\s]", server)
-    host = handle[1] if handle else host_of(f"https://{server}") if is_name else None
-    if host is None:
-        return "", "server-form"
-    if host == site.settings.host:
-        return "", "server-is-here"
-    try:
-        site.client.check_url(site.client.root_of(host) + "/")
-        if handle is None:
-            return f"{site.client.root_of(host)}/authorize_interaction?uri={quote(uri, safe='')}", ""
-        template = await webfinger.subscribe_template(site.client, *handle)
-    except Forbidden:
-        return "", "server-form"
-    except FetchError:
-        return "", "server-did-not-answer"
-    if template is None:
-        return "", "server-has-no-door"
-    return template.replace("{uri}", quote(uri, safe="")), ""
-
-
-@routes.get("/away")
-async def away(request: web.Request) -> web.Response:
-    """Send visitors to their own server with the address of what they want to follow or answer there."""
-    site = request.app[SITE]
-    uri, server = request.query.get("uri", ""), request.query.get("server", "")[:300]
-    if not text.safe_url(uri) or len(uri) > 2000:
-        return await page(request, "away.html", status=400, uri="", server=server, wrong="uri-form", address="")
-    wrong = ""
-    if server:
-        address = ""
-        if "@" in server.strip().lstrip("@"):
-            # A handle makes us ask another server: nobody may have us do that without end.
-            limit = Limit(f"away:{client_address(request)}", 20, 10)
-            async with site.database.write() as tx:
-                wrong = "too-many-tries" if await seconds_to_wait(tx, limit) else ""
-                await count_try(tx, limit)
-        if not wrong:
-            address, wrong = await _door(site, server, uri)
-        if address:
-            # Not a redirect: browsers count it as the form's target, and forms here may only lead to this site.
-            headers = {"Refresh": f"0; url={address}", "Cache-Control": "no-store"}
-            return await page(request, "away.html", headers=headers, uri=uri, server=server, wrong="", address=address)
-    status = 422 if wrong else 200
-    return await page(request, "away.html", status=status, uri=uri, server=server, wrong=wrong, address="")

@@ -13,13 +13,13 @@ from aiohttp import web
 from community import drafts, groups, notifications, posts, reactions, text, topics
 from community.members import Invalid
 from community.models import Account, Actor, Post, Topic
-from community.policy import Refused, refusal, require, see, standing
+from community.policy import NotThere, Refused, refusal, require, see, standing
 from federation.dereference import resolve_mentions
 from federation.site import Site
-from web import topic_view
+from web import polls, topic_view
 from web.auth import Form, field, read_form, require_viewer, viewer
 from web.pages_read import ID, find_post, find_theme
-from web.render import POST_LANGUAGES, fragment, page, topic_path
+from web.render import POST_LANGUAGES, actor_path, fragment, page, topic_path
 from web.sentences import N_
 from web.site_key import SITE
 from web.topic_view import Composer
@@ -54,7 +54,12 @@ def _id(form: Form, name: str) -> int:
 
 
 async def _new_topic_page(
-    request: web.Request, composer: Composer, *, status: int = 200, wrong: dict[str, str] | None = None
+    request: web.Request,
+    composer: Composer,
+    poll: polls.Typed | None = None,
+    *,
+    status: int = 200,
+    wrong: dict[str, str] | None = None,
 ) -> web.Response:
     site, who = request.app[SITE], viewer(request)
     async with site.database.read() as tx:
@@ -68,6 +73,7 @@ async def _new_topic_page(
         theme=theme,
         group=theme.actor,
         composer=composer,
+        poll=poll or polls.Typed(),
         wrong=wrong or {},
         open_refusal=refusal("open-topic", place, theme.actor),
         hosts_reached=reached,
@@ -81,7 +87,7 @@ async def new_topic(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         theme = await find_theme(tx, request.match_info["slug"])
         draft = await drafts.find(tx, account.actor_id, f"theme:{theme.slug}")
-    composer = Composer(language=account.language)
+    composer = Composer(language=account.language, source=request.query.get("content", "")[: text.MAX_SOURCE])
     if draft is not None:
         composer = replace(composer, source=draft.source, title=draft.title, is_restored=True)
     return await _new_topic_page(request, composer)
@@ -91,12 +97,14 @@ async def new_topic(request: web.Request) -> web.Response:
 async def open_topic(request: web.Request) -> web.Response:
     site, account, actor, form = await _asked(request)
     title, source, language = field(form, "title"), field(form, "text"), _language(form, account)
+    poll = polls.read(form)
     try:
         title = topics.check_title(title)
         await resolve_mentions(site, source)
         async with site.database.write() as tx:
             theme = await find_theme(tx, request.match_info["slug"])
             written = await posts.compose(tx, source, title=title, language=language)
+            written = replace(written, poll=poll.paper(tx.now))
             author = await tx.get_one(Actor, actor.id)
             post = await topics.open(tx, author, theme.actor, written)
             await drafts.drop(tx, account.actor_id, f"theme:{theme.slug}")
@@ -106,7 +114,7 @@ async def open_topic(request: web.Request) -> web.Response:
         if "title" in wrong and not source.strip():
             wrong["text"] = "text-missing"
         composer = Composer(source=source, title=title, language=language)
-        return await _new_topic_page(request, composer, status=422, wrong=wrong)
+        return await _new_topic_page(request, composer, poll, status=422, wrong=wrong)
     raise web.HTTPSeeOther(topic_path(post.topic))
 
 
@@ -214,7 +222,7 @@ async def delete(request: web.Request) -> web.Response:
     reason = text.cut(" ".join(field(form, "reason").split()), 300)
     async with site.database.write() as tx:
         post = await find_post(tx, request.match_info["id"])
-        topic, slug = post.topic, post.topic.group.handle
+        topic, where = post.topic, actor_path(post.topic.group)
         by = await tx.get_one(Actor, actor.id)
         require("delete", await standing(tx, by, topic.group_id), post)
         is_own = post.author_id == actor.id
@@ -223,7 +231,7 @@ async def delete(request: web.Request) -> web.Response:
     if not is_own and not reason:
         return await _delete_page(request, post, actor, {"reason": "reason-missing"})
     if topic.deleted_at is not None:
-        raise web.HTTPSeeOther(f"/g/{slug}")
+        raise web.HTTPSeeOther(where)
     raise web.HTTPSeeOther(topic_path(topic, post.number))
 
 
@@ -300,6 +308,8 @@ async def membership(request: web.Request) -> web.Response:
     async with site.database.write() as tx:
         theme = await find_theme(tx, request.match_info["slug"])
         by = await tx.get_one(Actor, actor.id)
+        if theme.actor.host:
+            raise NotThere
         if field(form, "action") == "leave":
             await groups.leave(tx, by, theme.actor)
         else:

@@ -21,7 +21,7 @@ from babel.numbers import format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from community import members, text
+from community import house, text
 from community.db import utcnow
 from community.models import Actor, Topic
 from web import assets, auth
@@ -99,8 +99,8 @@ def handle(actor: Actor, here: str) -> str:
 
 def actor_path(actor: Actor) -> str:
     """The page here of a person or a theme, wherever they live."""
-    if actor.kind == "group" and not actor.host:
-        return f"/g/{actor.handle}"
+    if actor.kind == "group":
+        return "/g/" + quote(f"{actor.handle}@{actor.host}" if actor.host else actor.handle, safe="@:")
     return "/u/" + quote(f"{actor.handle}@{actor.host}" if actor.host else actor.handle, safe="@:")
 
 
@@ -220,27 +220,26 @@ def environment(language: str) -> Environment:
     return env
 
 
-def _known(language: str) -> str:
-    return language if language in members.LANGUAGES else "en"
-
-
 async def _context(request: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
     site = request.app[SITE]
     viewer = auth.viewer(request)
-    language = _known(viewer.language or site.settings.language)
+    house_, settings = await house.shown(site.database)
+    language = viewer.language if viewer.language in house_.languages else house_.language
 
     def csrf() -> Markup:
         return Markup('<input type="hidden" name="csrf" value="{}">').format(auth.csrf_token(request))
 
     return {
         "viewer": viewer,
-        "settings": site.settings,
+        "settings": settings,
+        "house": house_,
         "language": language,
         "direction": Locale.parse(language).text_direction.replace("-", ""),
         "csrf": csrf,
         "csrf_token": lambda: auth.csrf_token(request),
         "themes_css": await assets.themes_address(site),
         "back": _back(request),
+        "home_server": auth.home_server(request),
         "here": "",
         **given,
     }
@@ -284,6 +283,6 @@ async def fragment(request: web.Request, template: str, **context: Any) -> web.R
 def set_up(app: web.Application) -> None:
     """Serve what every page needs, and read every template once: a mistake in one shows at the start."""
     app.add_routes(assets.routes)
-    env = environment(_known(app[SITE].settings.language))
+    env = environment("en")
     for name in env.list_templates():
         env.get_template(name)

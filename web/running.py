@@ -15,10 +15,10 @@ from sqlalchemy import delete
 
 import inbox as _inbox
 import outbox as _outbox
-from community import groups, jobs, keys, members, starter, tables, throttles
+from community import groups, house, jobs, keys, members, starter, tables, throttles
 from community.db import Tx
 from community.jobs import Worker
-from community.models import Activity, Signal, Tombstone
+from community.models import Activity, Job, Signal, Tombstone
 from federation.site import Site
 from web.app import build
 
@@ -32,6 +32,12 @@ async def prepare_quietly(site: Site) -> None:
     await _found(site, empty=False)
 
 
+async def prepare_empty(site: Site) -> None:
+    """For ``folkmoot init``, which brings its own content."""
+    await tables.migrate(site.database)
+    await _found(site, empty=True)
+
+
 async def prepare(site: Site, *, empty: bool = False) -> str | None:
     """Bring the tables up to date and, at the very first start, found the instance and write its first content.
 
@@ -40,6 +46,7 @@ async def prepare(site: Site, *, empty: bool = False) -> str | None:
     await tables.migrate(site.database)
     await _found(site, empty=empty)
     async with site.database.write() as tx:
+        await house.settle(tx)
         return await members.make_admin_link(tx)
 
 
@@ -53,6 +60,11 @@ async def _found(site: Site, *, empty: bool) -> None:
             await groups.found(tx, made[0], made[1])
             if not empty:
                 await starter.write(tx, made[2:])
+    async with site.database.read() as tx:
+        is_old = await keys.lack_proof_keys(tx)
+    if is_old:
+        async with site.database.write() as tx:
+            await keys.complete(tx)
 
 
 @asynccontextmanager
@@ -90,6 +102,7 @@ async def forget(tx: Tx) -> None:
     before = tx.now - timedelta(days=60)
     await tx.execute(delete(Activity).where(Activity.direction == "in", Activity.outcome != "", Activity.at < before))
     await tx.execute(delete(Tombstone).where(Tombstone.at < before))
+    await tx.execute(delete(Job).where(Job.failed_at < before))
     await tx.execute(delete(Signal).where(Signal.at < tx.now - timedelta(hours=1)))
     await throttles.prune(tx)
 

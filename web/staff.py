@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 from sqlalchemy import select
 
-from community import groups, keys, members, policy
+from community import groups, hosts, keys, links, members, moderation, policy
 from community.db import Tx
 from community.models import Account, Actor, LogEntry, Theme
 from community.policy import NotThere
@@ -28,8 +28,32 @@ ACTIONS = {
     "move-topic": N_("moved a topic"),
     "title-topic": N_("gave a topic a new title"),
     "remove-post": N_("removed a post"),
+    "restore-post": N_("restored a post"),
+    "hide-post": N_("hid a post from elsewhere"),
+    "unhide-post": N_("showed a hidden post again"),
+    "hide-topic": N_("hid a topic from elsewhere"),
+    "unhide-topic": N_("showed a hidden topic again"),
+    "ban": N_("excluded"),
+    "unban": N_("let in again"),
+    "appoint": N_("appointed as moderator"),
+    "dismiss": N_("dismissed as moderator"),
+    "suspend": N_("suspended"),
+    "unsuspend": N_("ended the suspension of"),
+    "resolve-report": N_("answered a report"),
+    "dismiss-report": N_("found nothing wrong with what was reported"),
     "approve-sign-up": N_("welcomed a new member"),
     "decline-sign-up": N_("declined a sign-up"),
+    "link-propose": N_("proposed a link to"),
+    "link-ask": N_("asked for a link with"),
+    "link-accept": N_("agreed to a link with"),
+    "link-decline": N_("declined a link with"),
+    "link-pause": N_("paused the link with"),
+    "link-resume": N_("resumed the link with"),
+    "link-end": N_("ended the link with"),
+    "open-host": N_("opened the door to a server"),
+    "limit-host": N_("took a server out of the public lists"),
+    "block-host": N_("blocked a server"),
+    "change-house": N_("changed name, colours, logo or languages of this place"),
 }
 
 
@@ -43,9 +67,17 @@ async def _require(request: web.Request, action: str) -> None:
 @routes.get("/staff")
 async def staff_page(request: web.Request) -> web.Response:
     await _require(request, "moderate")
+    _, actor = auth.require_viewer(request)
     async with request.app[SITE].database.read() as tx:
         waiting = len(await members.pending(tx))
-    return await render.page(request, "staff/index.html", waiting=waiting)
+        reports = len(await moderation.open_reports(tx, actor))
+        asked_count = len(await links.listed(tx, states=("asked",)))
+        health = await hosts.counts(tx)
+        dead_count = sum((await hosts.dead_by_kind(tx)).values())
+    return await render.page(
+        request, "staff/index.html", waiting=waiting, reports=reports, asked_count=asked_count,
+        failing_count=health["failing"] + health["given_up"], dead_count=dead_count,
+    )  # fmt: skip
 
 
 # --- themes

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from community import drafts, groups, notifications, posts, reactions, text, topics
+from community import drafts, groups, notifications, polls, posts, quotes, reactions, text, topics
 from community.db import Tx
 from community.models import Post, Theme, Topic
 from community.policy import NotThere, Standing, refusal, standing
 from federation.site import Site
+from web import threads
 from web.auth import Viewer
 from web.render import topic_path
 
@@ -30,7 +31,11 @@ class Shown:
     reply_refusal: str | None
     can_edit: bool
     can_delete: bool
+    can_report: bool
+    can_hide: bool
     is_own: bool
+    tally: polls.Tally | None = None
+    quoted: Post | None = None
 
     @property
     def path(self) -> str:
@@ -66,6 +71,8 @@ async def show(tx: Tx, topic: Topic, who: Standing, page: Sequence[Post]) -> lis
     if who.actor is not None:
         liked = await reactions.liked_by(tx, who.actor.id, [post.id for post in page])
     reply_refusal = refusal("reply", who, topic)
+    asked = await polls.tally(tx, topic, page, who.actor)
+    quoted = await quotes.held(tx, page)
     return [
         Shown(
             post=post,
@@ -77,7 +84,11 @@ async def show(tx: Tx, topic: Topic, who: Standing, page: Sequence[Post]) -> lis
             reply_refusal=reply_refusal,
             can_edit=refusal("edit", who, post) is None,
             can_delete=refusal("delete", who, post) is None,
+            can_report=not who.is_author(post) and refusal("report", who, post) is None,
+            can_hide=refusal("hide", who, post) is None,
             is_own=who.is_author(post),
+            tally=asked.get(post.id),
+            quoted=quoted.get(post.quote_uri),
         )
         for post in page
     ]
@@ -112,6 +123,14 @@ async def composer_for_reply(tx: Tx, topic: Topic, viewer: Viewer, reply_to: int
         reply_to=await answered(tx, topic, reply_to),
         is_restored=draft is not None,
     )
+
+
+async def composer_with(tx: Tx, topic_id: int, viewer: Viewer, reply_to: int | None, content: str) -> Composer | None:
+    """The reply form with words that somebody brought along from another server; None where there are none."""
+    if not content or viewer.account is None:
+        return None
+    topic, _, _ = await find(tx, topic_id, viewer)
+    return replace(await composer_for_reply(tx, topic, viewer, reply_to), source=content[: text.MAX_SOURCE])
 
 
 async def answered(tx: Tx, topic: Topic, reply_to: int | None) -> Post | None:
@@ -151,6 +170,7 @@ async def frame(
         "posts": shown,
         "opener": opener,
         "opener_uri": head.uri if head is not None and head.deleted_at is None else "",
+        "original": _original(head) if theme.actor.host and head is not None else "",
         "stops": _stops(topic.last_number),
         "first": first,
         "last": last,
@@ -160,16 +180,27 @@ async def frame(
         "unread_from": seen + 1 if viewer and 0 < seen < topic.last_number else 0,
         "seen": seen,
         "voices": (people, hosts),
+        "thread": await threads.completeness(tx, topic, head),
         "reading_now": site.database.hub.listeners(f"topic:{topic.id}"),
         "reply_refusal": refusal("reply", who, topic),
         "is_moderator": who.is_moderator,
         "other_themes": [other for other in themes if other.actor_id != theme.actor_id],
         "hosts_reached": hosts_reached,
         "composer": composer or Composer(),
-        "description": text.excerpt(page[0].html, 200) if page else "",
+        "description": text.excerpt(page[0].html, 200) if page and not is_folded(page[0]) else "",
         "canonical": _canonical(site, topic, opener, first),
         "here": "themes",
     }
+
+
+def _original(opener: Post) -> str:
+    """The page of a topic of a group elsewhere on its author's own server."""
+    return "" if opener.deleted_at is not None else text.safe_url(opener.url) or text.safe_url(opener.uri) or ""
+
+
+def is_folded(post: Post) -> bool:
+    """Whether only staff unfolds a post: it is hidden here, or its author is suspended."""
+    return bool(post.hidden_reason) or post.author.state == "suspended"
 
 
 def _stops(last_number: int) -> list[int]:

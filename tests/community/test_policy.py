@@ -13,6 +13,8 @@ from community.policy import ANYONE, Standing
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AUTHOR = Actor(id=1, host="", kind="person", state="active")
 OTHER = Actor(id=2, host="", kind="person", state="active")
+MOVED = Actor(id=4, host="", kind="person", state="active", moved_to="https://new.example/users/1")
+PLACE = Actor(id=3, host="other.example", kind="person", state="active")
 ABROAD = Actor(id=3, host="other.example", kind="person", state="active")
 GROUP = Actor(id=9, host="", kind="group", state="active")
 OPEN = Topic(id=1, group_id=9, author_id=1)
@@ -30,6 +32,7 @@ WHO = {
     "banned": Standing(OTHER, role="banned", site_role="member", account_state="active"),
     "pending": Standing(OTHER, site_role="member", account_state="pending"),
     "suspended": Standing(OTHER, site_role="member", account_state="suspended"),
+    "moved": Standing(MOVED, site_role="member", account_state="active"),
     "moderator": Standing(OTHER, role="moderator", site_role="member", account_state="active"),
     "admin": Standing(OTHER, site_role="admin", account_state="active"),
     # In a group that is at home on another server:
@@ -43,10 +46,12 @@ STOPPED = {
     "banned": "you-are-banned-here",
     "pending": "wait-for-approval",
     "suspended": "you-are-suspended",
+    "moved": "you-have-moved",
 }
 ALL = dict.fromkeys(WHO)
 TABLE = [
     ("open-topic", GROUP, ALL | STOPPED),
+    ("open-topic", PLACE, dict.fromkeys(WHO, "place-of-a-person") | dict.fromkeys(["abroad", "native"]) | STOPPED),
     ("follow", GROUP, ALL | STOPPED),
     ("reply", OPEN, ALL | STOPPED),
     (
@@ -69,7 +74,14 @@ TABLE = [
     ("read", HIDDEN, dict.fromkeys(WHO, "not-there") | dict.fromkeys(["admin", "staff-away"])),
     ("vote", Poll(post_id=1), ALL | STOPPED),
     ("vote", Poll(post_id=1, closed_at=NOW), dict.fromkeys(WHO, "poll-is-closed") | STOPPED),
+    ("quote", POST, ALL | STOPPED),
+    ("quote", GONE, dict.fromkeys(WHO, "post-is-deleted") | STOPPED),
     ("report", POST, ALL | STOPPED | {"banned": None}),
+    (
+        "review",
+        None,
+        dict.fromkeys(WHO, "moderators-only") | STOPPED | dict.fromkeys(["moderator", "admin", "staff-away"]),
+    ),
     (
         "hide",
         POST,

@@ -117,6 +117,8 @@ class Place:
             for model in (Post, Topic, Membership, Reaction, Mention, Revision, Theme, Notification, Tombstone):
                 rows = await tx.execute(select(*model.__table__.columns))
                 found[model.__tablename__] = sorted(map(tuple, rows), key=repr)
+            # That somebody took something of their own back is remembered, and concerns nobody else.
+            found["tombstone"] = [row for row in found["tombstone"] if not row[0].startswith("undone:")]
             columns = [column for column in Actor.__table__.columns if column.name != "fetched_at"]
             rows = await tx.execute(select(*columns).where(Actor.id <= self.theirs.author_id))
             found["actor"] = sorted(map(tuple, rows), key=repr)
@@ -147,12 +149,13 @@ class Place:
     async def set_host(self, name: str, state: str) -> None:
         async with self.site.database.write() as tx:
             (await members.ensure_host(tx, name)).state = state
-        self.site._blocked_at = float("-inf")
+        self.site._hosts_at = float("-inf")
 
     async def quiet(self, seconds: float = 8) -> None:
         """Wait until no job is due any more."""
         for _ in range(int(seconds * 100)):
-            if not await self.count(Job, Job.failed_at.is_(None)):
+            # Looks at threads from elsewhere are planned for days to come.
+            if not await self.count(Job, Job.failed_at.is_(None), Job.kind != "backfill-thread"):
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("jobs are still waiting")

@@ -76,7 +76,7 @@ async def test_rule_80_blocked_servers(place: Place) -> None:
     parent = place.other.note("<p>x</p>", by="eve", inReplyTo=place.opener.uri)
     await place.fetched_in_vain(parent["id"], "host-is-blocked")
     inside = place.other.activity("Create", parent, by="eve")
-    await place.in_vain(place.peer.activity("Announce", inside), "type-unsupported")
+    await place.in_vain(place.peer.activity("Announce", inside), "boost-ignored")
     await place.in_vain(place.peer.activity("Create", parent), "author-is-not-signer")
     assert len(place.other.asked) == asked
     await place.set_host(place.other.host, "open")
@@ -127,7 +127,7 @@ async def test_rules_75_and_81_blocks_cover_subdomains_and_ports(
             await tx.rollback()
         activity = place.peer.activity("Like", place.opener.uri, actor=f"https://{host}/u/x", id=f"https://{host}/a/1")
         status, said = await place.peer.send(place.inbox, activity, key_id=f"{place.peer.uri()}#main-key")
-        assert (status, said["error"]) == ((403, "host-is-blocked") if expected else (401, "signer-is-not-actor"))
+        assert (status, said.get("error")) == ((403, "host-is-blocked") if expected else (202, None))
     finally:
         await place.set_host(blocked, "open")
 

@@ -247,9 +247,10 @@ async def test_rule_24_undo_of_anothers_follow_and_like(place: Place) -> None:
 
 async def test_rule_24_undo_of_what_cannot_be_undone(place: Place) -> None:
     """Rule 24: Undo of a Delete, of a Create, of a Block, of nothing."""
+    outcomes = {"Delete": "was-not-deleted", "Block": "block-between-people"}
     for kind in ("Delete", "Create", "Block", "Announce", "Undo", "Flag"):
         about = place.peer.activity(kind, place.theirs.uri, by="mallory")
-        await mallory_in_vain(place, "Undo", about, "undo-unsupported")
+        await mallory_in_vain(place, "Undo", about, outcomes.get(kind, "undo-unsupported"))
     for nothing in ([], [place.theirs.uri], 7, True):
         await mallory_in_vain(place, "Undo", nothing, "reference-missing")
 
@@ -258,7 +259,22 @@ async def test_rule_24_undo_of_what_cannot_be_undone(place: Place) -> None:
 async def test_rule_24_answers_to_what_was_not_asked(place: Place, kind: str) -> None:
     """Rule 24 (Pixelfed CVE-2025-30741): a forged acceptance lets nobody in."""
     follow = {"type": "Follow", "actor": place.peer.uri("mallory"), "object": place.group.uri, "id": f"{place.dead}/f"}
-    await mallory_in_vain(place, kind, follow, "type-unsupported")
+    outcome = "type-unsupported" if kind == "TentativeAccept" else "not-asked-for"
+    await mallory_in_vain(place, kind, follow, outcome)
+    for nothing in ([], [follow], 7, True, place.theirs.uri, {"type": "Create", "object": [{"object": 7}]}):
+        await mallory_in_vain(place, kind, nothing, outcome)
+
+
+@pytest.mark.parametrize("target", ["anna", "mallory", "nobody", "", 7])
+async def test_rule_24_moves_of_others(place: Place, target: str | int) -> None:
+    """Rule 24: nobody moves somebody else, nor to an account that has not said so itself."""
+    where: Any = {"anna": f"{place.site.settings.origin}/u/anna", "": None}.get(
+        str(target), target if target == 7 else place.peer.uri(str(target))
+    )
+    outcomes = {"anna": "move-not-confirmed", "mallory": "move-not-confirmed", "nobody": "reference-gone"}
+    activity = place.peer.activity("Move", place.peer.uri("mallory"), by="mallory", target=where)
+    await place.in_vain(activity, outcomes.get(str(target), "not-the-owner"), by="mallory")
+    await mallory_in_vain(place, "Move", place.peer.uri(), "not-the-owner", target=place.peer.uri("mallory"))
 
 
 async def test_rule_24_follow_for_another(place: Place) -> None:
@@ -302,7 +318,7 @@ async def test_rule_25_what_is_inside_an_announce_is_not_believed(place: Place, 
     }.get(inner, place.peer.activity(inner, note))
     sent = await place.count(Activity, Activity.direction == "out")
     activity = place.other.activity("Announce", about, by="board")
-    await place.in_vain(activity, "type-unsupported", at=place.other, by="board")
+    await place.in_vain(activity, "group-not-followed", at=place.other, by="board")
     assert await place.count(Activity, Activity.direction == "out") == sent
 
 
@@ -312,7 +328,7 @@ async def test_rule_25_inner_ids_are_not_used_up(place: Place) -> None:
     create = place.peer.activity("Create", note)
     forged = {**create, "object": {**note, "content": "<p>Forged.</p>"}}
     activity = place.other.activity("Announce", forged, by="eve")
-    await place.in_vain(activity, "type-unsupported", at=place.other, by="eve")
+    await place.in_vain(activity, "boost-ignored", at=place.other, by="eve")
     await place.accepted(create, "replied")
     held = await place.post(note["id"])
     assert held is not None
@@ -415,12 +431,57 @@ async def test_rule_26_an_author_that_is_a_note(place: Place) -> None:
 # --- 28: what only moderators may do
 
 
-@pytest.mark.parametrize("kind", ["Add", "Remove", "Block", "Lock", "Ignore", "Move", "Flag", "Invite", "Join"])
+@pytest.mark.parametrize("kind", ["Add", "Remove", "Block", "Lock", "Undo Block", "Undo Lock"])
 async def test_rule_28_no_moderation_by_strangers(place: Place, kind: str) -> None:
     """Rule 28 (Lemmy CVE-2026-54740): strangers pin, lock, block and appoint moderators."""
     for target in (f"{place.group.uri}/featured", f"{place.group.uri}/moderators", place.group.uri):
-        about = place.opener.uri if target.endswith("featured") else place.peer.uri("mallory")
-        await mallory_in_vain(place, kind, about, "type-unsupported", target=target)
+        about: Any = place.opener.uri if target.endswith("featured") else place.peer.uri("mallory")
+        outcome = "moderators-only"
+        if "Lock" in kind and about != place.opener.uri:
+            outcome = "post-not-held"
+        elif "Block" in kind and target != place.group.uri:
+            outcome = "ban-of-another-server"
+        elif kind in ("Add", "Remove") and target == place.group.uri:
+            outcome = "target-unknown"
+        if kind.startswith("Undo"):
+            about = place.peer.activity(kind.split()[1], about, by="mallory", target=target)
+        await mallory_in_vain(place, kind.split()[0], about, outcome, target=target)
+
+
+@pytest.mark.parametrize("kind", ["Ignore", "Invite", "Join"])
+async def test_rule_28_what_is_not_understood(place: Place, kind: str) -> None:
+    """Rule 28: whatever else other software moderates with changes nothing."""
+    await mallory_in_vain(place, kind, place.peer.uri("mallory"), "type-unsupported", target=place.group.uri)
+
+
+async def test_rule_28_a_moderator_of_another_group(place: Place) -> None:
+    """Rule 28: group and target are checked: who moderates a group elsewhere, even all of it, moderates none of ours,
+    and nobody names the collections of our theme as those of theirs."""
+    place.peer.actor("board", type="Group", featured=f"{place.group.uri}/featured", attributedTo=place.group.uri)
+    for name in ("board", "mallory"):
+        for kind, target in (("Add", "featured"), ("Remove", "moderators"), ("Add", "moderators")):
+            about = place.opener.uri if target == "featured" else place.peer.uri("mallory")
+            activity = place.peer.activity(kind, about, by=name, target=f"{place.group.uri}/{target}")
+            await place.in_vain(activity, "moderators-only", by=name)
+        block = place.peer.activity("Block", place.anna.uri, by=name, target=place.group.uri)
+        await place.in_vain(block, "moderators-only", by=name)
+    board = await place.actor(place.peer.uri("board"))
+    assert board is not None
+    assert (board.featured_uri, board.moderators_uri) == ("", "")
+
+
+async def test_rule_28_reports_change_nothing_and_show_nothing(place: Place) -> None:
+    """Rule 28: a report is for staff: the post stays, nobody else learns of it, and nobody's server is told."""
+    about = [place.anna.uri, place.opener.uri]
+    before, sent = await place.picture(), await place.count(Activity, Activity.direction == "out")
+    activity = place.peer.activity("Flag", about, by="mallory", content="<script>x</script>Rude")
+    await place.accepted(activity, "reported", by="mallory")
+    after = await place.picture()
+    assert {**after, "notification": []} == {**before, "notification": []}
+    assert await place.count(Activity, Activity.direction == "out") == sent
+    await mallory_in_vain(place, "Flag", about, "already-reported")
+    for nothing in ({}, [], 5, [{}], [5]):
+        await mallory_in_vain(place, "Flag", nothing, "reference-missing")
 
 
 async def test_rule_28_delete_with_a_summary(place: Place) -> None:

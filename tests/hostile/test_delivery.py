@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from community import posts, reactions, topics
-from community.models import Activity, Actor, Job, Post, Topic
+from community.models import Activity, Actor, Host, Job, Post, Topic
 from tests.hostile.place import Hostile, Place
 
 pytestmark = pytest.mark.usefixtures("calm")
@@ -44,6 +44,7 @@ async def fresh(place: Place) -> None:
     async with place.site.database.write() as tx:
         for job in (await tx.execute(select(Job))).scalars():
             await tx.delete(job)
+        await tx.execute(update(Host).values(failures=0, failing_since=None, retry_after=None))
 
 
 async def test_rule_85_post_and_delivery_are_one_commit(place: Place) -> None:
@@ -107,7 +108,8 @@ async def test_rule_91_every_activity_has_a_fresh_id(place: Place) -> None:
         async with place.site.database.write() as tx:
             assert await reactions.unlike(tx, place.anna, place.theirs)
         await place.quiet()
-    ids = [each.activity["id"] for each in place.peer.received]
+    # What the theme announces of it to forums has ids of its own.
+    ids = [each.activity["id"] for each in place.peer.received if each.activity["type"] != "Announce"]
     assert len(ids) == 6
     assert len(set(ids)) == 6
 
@@ -156,7 +158,8 @@ async def test_rule_93_no_means_no(place: Place, status: int) -> None:
     await place.quiet()
     ids = [each.activity["id"] for each in place.peer.received]
     assert ids
-    assert len(ids) == len(set(ids))
+    # A 400 may mean that the form of signatures was not understood: the other form is tried at once.
+    assert {ids.count(uri) for uri in ids} == {2 if status == 400 else 1}
     assert all(job.failed_at is not None for job in await jobs_of(place))
 
 
@@ -168,7 +171,7 @@ async def test_rule_93_not_believed_is_tried_once_more(place: Place, status: int
     await place.quiet()
     ids = [each.activity["id"] for each in place.peer.received]
     assert ids
-    assert all(ids.count(uri) == 2 for uri in ids)
+    assert all(ids.count(uri) == (4 if status == 401 else 2) for uri in ids), "401: in both forms of signatures"
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -268,8 +271,8 @@ async def test_rule_96_nothing_goes_round(place: Place) -> None:
     announced = [each for each in place.peer.got("Announce", "Create") if each["object"]["object"]["id"] == note["id"]]
     assert len(announced) == 1
     sent = await place.count(Activity, Activity.direction == "out")
-    await place.accepted(place.peer.activity("Announce", announced[0]), "type-unsupported")
-    await place.accepted(place.peer.activity("Announce", note["id"]), "type-unsupported")
+    await place.accepted(place.peer.activity("Announce", announced[0]), "boost-ignored")
+    await place.accepted(place.peer.activity("Announce", note["id"]), "boost-ignored")
     await place.quiet()
     assert await place.count(Activity, Activity.direction == "out") == sent
 

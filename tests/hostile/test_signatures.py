@@ -71,13 +71,12 @@ async def test_rule_1_unsigned_and_malformed_says_unsigned(place: Place) -> None
 
 async def test_rule_2_key_of_another_server(place: Place) -> None:
     """Rule 2 (Fedify CVE-2025-54888): Eve signs what Tess is said to do."""
-    activity = like(place)
-    await place.refused(activity, 401, "signer-is-not-actor", at=place.other, by="eve")
+    await place.in_vain(like(place), "forwarded-unproven", at=place.other, by="eve")
 
 
 async def test_rule_2_key_of_another_on_the_same_server(place: Place) -> None:
     """Rule 2: Mallory signs, with Mallory's key, what Tess next door is said to do."""
-    await place.refused(like(place), 401, "signer-is-not-actor", by="mallory")
+    await place.in_vain(like(place), "forwarded-unproven", by="mallory")
 
 
 async def test_rule_2_wrong_key(place: Place) -> None:
@@ -270,7 +269,7 @@ async def test_rule_9_key_document_with_an_owner_elsewhere(place: Place) -> None
         "owner": place.peer.uri("tess"),
         "publicKeyPem": signatures.public_pem(key(5)),
     }
-    await place.refused(like(place), 401, "signer-is-not-actor", key_id=place.other.origin + path, key_number=5)
+    await place.refused(like(place), 401, "key-not-found", key_id=place.other.origin + path, key_number=5)
     mine = place.other.activity("Like", place.opener.uri, by="eve")
     await place.refused(mine, 401, "key-not-found", at=place.other, key_id=place.other.origin + path, key_number=5)
 
@@ -471,7 +470,7 @@ async def test_rule_13_delete_of_an_unknown_account(place: Place) -> None:
 async def test_rule_13_forged_delete_of_a_known_account(place: Place) -> None:
     """Rule 13: that shortcut is for unknown accounts only."""
     await place.refused(place.peer.activity("Delete", place.peer.uri()), 401, "signature-wrong", key_number=5)
-    await place.refused(place.peer.activity("Delete", place.peer.uri()), 401, "signer-is-not-actor", by="mallory")
+    await place.in_vain(place.peer.activity("Delete", place.peer.uri()), "looked-at-again", by="mallory")
 
 
 @pytest.mark.parametrize(
@@ -559,7 +558,7 @@ async def test_rule_17_a_signature_inside_proves_nothing(place: Place) -> None:
         "created": "2026-01-01T00:00:00Z",
         "signatureValue": "AAAA",
     }
-    await place.refused(like(place, signature=block), 401, "signer-is-not-actor", by="mallory")
+    await place.in_vain(like(place, signature=block), "forwarded-unproven", by="mallory")
     await place.refused(like(place, signature=block), 401, "signature-missing", change={"Signature": None})
 
 

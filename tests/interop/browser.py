@@ -214,6 +214,11 @@ class Browser:
             raise Unexpected(f"no topic page after sending {path}, but {shown.url}: {shown.text[:500]}")
         return f"{self.origin}/p/{shown.entries[0].post}"
 
+    async def add_theme(self, slug: str, name: str) -> str:
+        """Create a theme, as an administrator does; returns the group's URI."""
+        await self.send("/staff/themes/new", page="/staff/themes/new", slug=slug, name=name)
+        return f"{self.origin}/g/{slug}"
+
     async def see(self, path: str, text: str, *, wait: float = 15.0) -> Page:
         """Load ``path`` again and again until ``text`` is on it; raises Unexpected after ``wait`` seconds."""
         loop = asyncio.get_running_loop()

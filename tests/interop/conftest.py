@@ -70,24 +70,41 @@ def bobs(cast: tuple[Member, Member]) -> Member:
 
 
 @pytest.fixture(scope="session")
-def carols_port() -> int:
-    """Folkmoot must be told of every peer when it starts, carols starts only where it is needed."""
-    return free_port()
+def ports() -> dict[str, int]:
+    """Folkmoot must be told of every peer when it starts; these start only where they are needed."""
+    return {name: free_port() for name in ("carols", "mutes", "microblog", "forum")}
 
 
 @pytest_asyncio.fixture(scope="session")
-async def carols(folder: Path, carols_port: int) -> AsyncIterator[Member]:
+async def carols(folder: Path, ports: dict[str, int]) -> AsyncIterator[Member]:
     """A server whose inbox misbehaves in the tests of delivery, so that nobody else's deliveries wait for it."""
     await asyncio.to_thread(members.install)
-    async with Member("carols", "carol", folder, port=carols_port) as member:
+    async with Member("carols", "carol", folder, port=ports["carols"]) as member:
+        yield member
+
+
+@pytest_asyncio.fixture(scope="session")
+async def microblog(folder: Path, ports: dict[str, int], folkmoot: Folkmoot) -> AsyncIterator[Member]:
+    """The server of mia, which says that it runs Mastodon: it is sent what microblogs read."""
+    async with Member("microblog", "mia", folder, port=ports["microblog"], software="mastodon") as member:
+        member.examine = folkmoot.examine
+        yield member
+
+
+@pytest_asyncio.fixture(scope="session")
+async def forum(folder: Path, ports: dict[str, int], folkmoot: Folkmoot) -> AsyncIterator[Member]:
+    """The server of fred, which says that it runs NodeBB: it is sent what forums read."""
+    async with Member("forum", "fred", folder, port=ports["forum"], software="nodebb") as member:
+        member.examine = folkmoot.examine
         yield member
 
 
 # ---------------------------------------------------------------- Folkmoot
 @pytest_asyncio.fixture(scope="session")
-async def folkmoot(folder: Path, alices: Member, bobs: Member, carols_port: int) -> AsyncIterator[Folkmoot]:
+async def folkmoot(folder: Path, alices: Member, bobs: Member, ports: dict[str, int]) -> AsyncIterator[Folkmoot]:
     """A running instance with its administrator, clara."""
-    async with Folkmoot(folder, [alices.host, bobs.host, f"127.0.0.1:{carols_port}"]) as server:
+    peers = [alices.host, bobs.host, *(f"127.0.0.1:{port}" for port in ports.values())]
+    async with Folkmoot(folder, peers) as server:
         alices.examine = bobs.examine = server.examine
         await server.add_member("clara", PASSWORD, admin=True)
         yield server

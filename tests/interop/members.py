@@ -100,10 +100,20 @@ class Member:
     so does a target that could not be reached at all.
     """
 
-    def __init__(self, name: str, actors: str, folder: Path, *, sign: str = "cavage", port: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        actors: str,
+        folder: Path,
+        *,
+        sign: str = "cavage",
+        port: int | None = None,
+        software: str = "fedify-member",
+    ) -> None:
         self.name = name
         self.actors = actors
         self.sign = sign
+        self.software = software
         self.port = port or free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.host = f"127.0.0.1:{self.port}"
@@ -128,6 +138,8 @@ class Member:
             self.actors,
             "--sign",
             self.sign,
+            "--name",
+            self.software,
         ]
         try:
             await self._process.start(command, self._answers, cwd=FOLDER)
@@ -217,9 +229,9 @@ class Member:
         """Fedify's lookupWebFinger: the descriptor, or {} where it found none."""
         return (await self.command("webfinger", target=resource))["jrd"] or {}
 
-    async def add_actor(self, name: str, kind: str = "Person") -> str:
+    async def add_actor(self, name: str, kind: str = "Person", *, own_inbox_only: bool = False) -> str:
         """Create an actor while the member runs; returns its URI."""
-        return str((await self.command("actor", name=name, type=kind))["id"])
+        return str((await self.command("actor", name=name, type=kind, ownInboxOnly=own_inbox_only))["id"])
 
     async def fault(self, **fault: Any) -> None:
         """Answer wrongly from now on: ``status`` or ``drop``, ``count``, ``contains`` …; nothing at all ends it."""
@@ -269,6 +281,16 @@ class Member:
             fault="1" if fault else None,
         )
         return list(answer["received"])
+
+    async def fetches(self, path: str, *, since: int = 0, wait: float = 0.0) -> list[Record]:
+        """GET requests for ``path``, oldest first; waits up to ``wait`` seconds for one."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + wait
+        while True:
+            found = [f for f in (await self._query("fetches", since=since))["fetches"] if f["path"] == path]
+            if found or loop.time() > end:
+                return found
+            await asyncio.sleep(0.05)
 
     async def expect(
         self, what: str, matches: Callable[[Record], bool], *, since: int = 0, wait: float = 15.0, contains: str = ""

@@ -22,6 +22,23 @@ ACTIVITY_JSON = "application/activity+json"
 Document = dict[str, Any]
 
 
+_HASTEN = """
+import asyncio, sys
+from sqlalchemy import update
+from community import settings
+from community.models import Job
+from federation import site
+
+async def main():
+    made = site.make(settings.load())
+    async with made.database.write() as tx:
+        await tx.execute(update(Job).where(Job.kind == sys.argv[1]).values(run_at=tx.now))
+    await made.close()
+
+asyncio.run(main())
+"""
+
+
 class CommandFailed(AssertionError):
     """A command of the command line ended with an error; the message holds what it printed."""
 
@@ -80,10 +97,15 @@ class Folkmoot:
     # ------------------------------------------------------------------ the command line
     async def run(self, *arguments: str, stdin: str = "") -> str:
         """Run ``folkmoot ARGUMENTS`` and return what it prints. Raises CommandFailed."""
+        return await self._python("-m", "web.cli", *arguments, stdin=stdin)
+
+    async def hasten(self, kind: str) -> None:
+        """Have the jobs of a kind done now, as though their time had come."""
+        await self._python("-c", _HASTEN, kind)
+
+    async def _python(self, *arguments: str, stdin: str = "") -> str:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "web.cli",
             *arguments,
             cwd=self.folder,
             env=self._environment,
@@ -96,9 +118,9 @@ class Folkmoot:
         except TimeoutError:
             child.kill()
             await child.wait()
-            raise CommandFailed(f"folkmoot {' '.join(arguments)} did not end within 30 s") from None
+            raise CommandFailed(f"{' '.join(arguments)} did not end within 30 s") from None
         if child.returncode:
-            raise CommandFailed(f"folkmoot {' '.join(arguments)}: {child.returncode}\n{out.decode()}{err.decode()}")
+            raise CommandFailed(f"{' '.join(arguments)}: {child.returncode}\n{out.decode()}{err.decode()}")
         return out.decode().strip()
 
     async def add_member(self, name: str, password: str, *, admin: bool = False) -> str:

@@ -50,3 +50,18 @@ async def test_a_like_in_the_browser_is_sent_to_the_author(
     assert like["activity"]["actor"] == folkmoot.person("clara")
     await clara.send(f"/p/{entry.post}/like", page=path, liked="0")
     await alices.expect("the Undo", sends("Undo", like["activity"]["id"]), contains=like["activity"]["id"])
+
+
+async def test_other_reactions_are_likes_or_dislikes(
+    folkmoot: Folkmoot, topic: str, alices: Member, bobs: Member, visitor: Browser
+) -> None:
+    inbox = f"{folkmoot.origin}/inbox"
+    await alices.command("react", as_="alice", target=topic, emoji="🚋", inbox=inbox)
+    await bobs.like("bob", topic)
+    await expect_likes(folkmoot, topic, 2)
+    # Whoever changes their mind counts once.
+    dislike = await bobs.command("dislike", as_="bob", target=topic, inbox=inbox)
+    await expect_likes(folkmoot, topic, 1)
+    await bobs.undo("bob", dislike["id"], inbox=inbox)
+    await bobs.like("bob", topic)
+    await expect_likes(folkmoot, topic, 2)

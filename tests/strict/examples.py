@@ -275,6 +275,18 @@ _EXAMPLES: dict[str, Callable[[], Document]] = {
     "question": lambda: _served(_question()),
     "event": lambda: _served(_event()),
     "vote": lambda: _served(_vote()),
+    "poll with title": lambda: _served(
+        _question() | {"title": "The bus", "content": "<p><strong>The bus</strong></p><p>How often?</p>"}
+    ),
+    "permission": lambda: _served(
+        {
+            "id": f"{MOOT}/q/7",
+            "type": "QuoteAuthorization",
+            "attributedTo": ANNA,
+            "interactingObject": "https://micro.example/users/gwen/statuses/12",
+            "interactionTarget": f"{MOOT}/p/42",
+        }
+    ),
     "tombstone": lambda: _served(_deleted()["object"]),
     "follow": lambda: _served(_did("Follow", 1, ANNA, GWEN, to=[GWEN])),
     "accept": lambda: _served(_did("Accept", 2, GROUP, _follow_from_elsewhere(), to=[GWEN])),

@@ -87,7 +87,7 @@ def nothing_folds_the_text(document: Document, view: View) -> Iterator[str]:
         yield f"Mastodon: a {document['type']} must not have summary, it folds the text"
 
 
-@rule("Note")
+@rule("Note", "Question")
 def opener_shows_its_title(document: Document, view: View) -> Iterator[str]:
     """The exact title travels in our own term; microblogs read it in the first paragraph."""
     title, content = document.get("title"), document.get("content")
@@ -119,7 +119,9 @@ def topic_holds_together(document: Document, view: View) -> Iterator[str]:
     if is_direct(document) or is_vote(document):
         return
     audience, address = document.get("audience"), document.get("id")
-    if audience is None:
+    # An answer to a person who is followed elsewhere is in no group.
+    is_to_people = document.get("inReplyTo") is not None and not any(map(is_group, addressed(document)))
+    if audience is None and not is_to_people:
         yield "Lemmy: audience must name the group"
     elif isinstance(audience, str) and audience not in [tag.get("href") for tag in _tags(document, "Mention")]:
         yield "Mastodon: the group must be mentioned in tag, or replies do not reach it"
@@ -252,6 +254,17 @@ def tombstone_is_bare(document: Document, view: View) -> Iterator[str]:
     for key in ("content", "contentMap", "source", "name", "summary", "title", "attachment"):
         if key in document:
             yield f"NodeBB: a Tombstone must not keep {key}"
+
+
+@rule("QuoteAuthorization")
+def permission_says_who_may_quote_what(document: Document, view: View) -> Iterator[str]:
+    """FEP-044f: on the server of the author who is quoted, else anybody could give it."""
+    for key in ("attributedTo", "interactingObject", "interactionTarget"):
+        if not is_url(document.get(key)):
+            yield f"Mastodon: a QuoteAuthorization must have {key}, one address"
+    for key in ("attributedTo", "interactionTarget"):
+        if is_url(document.get(key)) and host_of(document[key]) != host_of(document):
+            yield f"Mastodon: {key} of a QuoteAuthorization must be on the host of id"
 
 
 def _tags(document: Document, kind: str) -> list[Document]:

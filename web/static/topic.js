@@ -136,7 +136,7 @@ function isInUse(article) {
   const selection = getSelection();
   return (
     // Between press and release a replaced link would swallow the click.
-    article.querySelector("details.menu[open], details.parent[open], :active") ||
+    article.querySelector("details.menu[open], details.parent[open], .poll :checked, :active") ||
     (!selection.isCollapsed && article.contains(selection.anchorNode))
   );
 }

@@ -187,6 +187,11 @@ export const commands = {
     return { deliveries: await deliverAll(s.by, c.inbox ? listOf(c.inbox) : s.inboxes, s.json, c) };
   },
 
+  // Fedify's own opinion on the proof inside an activity.
+  async prove(_actor, c) {
+    return { ok: await Fedify.verifyObject(Fedify.Activity, c.activity, { documentLoader: loader, contextLoader }) != null };
+  },
+
   async fetch(actor, c) { return await remote(actor.name, c.url, c.sign, true); },
   async webfinger(_actor, c) { return { jrd: await Fedify.lookupWebFinger(c.target, { allowPrivateAddress: true }) }; },
   async lookup(actor, c) {

@@ -28,12 +28,14 @@ async function injectFault(request, response, path, raw) {
   const fault = policy.fault;
   if (!fault || !(fault.match ?? "POST").split(",").includes(request.method)) return false;
   if (fault.contains && !(raw ?? "").toString().includes(fault.contains)) return false;
+  if (fault.scheme && fault.scheme !== schemeOf(request.headers)) return false;
   if (fault.count !== undefined && fault.count-- <= 0) return false;
-  if (fault.delayMs) await new Promise((done) => setTimeout(done, fault.delayMs));
   const activity = readJson(raw);
   log.received.push({ ...stamp(), fault: fault.status ?? (fault.drop ? "drop" : "delay"), method: request.method,
-    path: path.pathname, activity, raw: (raw ?? "").toString(), type: activity?.type ?? null });
+    path: path.pathname, scheme: schemeOf(request.headers), activity, raw: (raw ?? "").toString(),
+    type: activity?.type ?? null });
   announceArrival();
+  if (fault.delayMs) await new Promise((done) => setTimeout(done, fault.delayMs));
   if (fault.drop) { request.socket.destroy(); return true; }
   if (!fault.status) return false;
   if (fault.retryAfter) response.setHeader("retry-after", fault.retryAfter);
@@ -131,7 +133,11 @@ const settings = {
   },
   policy: (c) => Object.assign(policy, c),
   fault(c) { policy.fault = Object.keys(c).length ? c : null; return policy; },
-  async actor(c) { return { id: actorUri((await makeActor(`${c.name}:${c.type ?? "Person"}`)).name) }; },
+  async actor(c) {
+    const actor = await makeActor(`${c.name}:${c.type ?? "Person"}`);
+    actor.ownInboxOnly = !!c.ownInboxOnly;
+    return { id: actorUri(actor.name) };
+  },
   "default-sign"(c) { options.sign = c.sign; return { sign: options.sign }; },
 };
 

@@ -1,0 +1,1 @@
+"""Several real instances that talk with each other end up with the same threads, whatever happens on the way."""
