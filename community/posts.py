@@ -29,8 +29,6 @@ from community.models import (
 from community.policy import Refused, require, standing
 
 PAGE = 50
-# Edits within a second are dated a second apart (``mark_edited``), so that a burst of them runs ahead of the clock.
-EDITED_AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     author, post = await tx.own(author), await tx.own(post)
     topic = await tx.lock(Topic, post.topic_id)
     require("edit", await standing(tx, author, topic.group_id), post)
-    edited_at = min(written.edited_at or tx.now, tx.now + EDITED_AHEAD)
+    edited_at = min(written.edited_at or tx.now, tx.now)
     if post.edited_at is not None and edited_at <= post.edited_at and written.uri:
         return False
     new_title = topic.title
@@ -245,9 +243,10 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
 
 
 def mark_edited(tx: Tx, post: Post) -> None:
-    """Date a change of a post of ours. Mastodon shows it only when it is later than what it has, and documents name
-    whole seconds, so that two changes within one second are a second apart."""
-    post.edited_at = max(tx.now, (post.edited_at or post.created_at) + timedelta(seconds=1))
+    """Date a change of a post of ours. Others show it only when it is later than what they have, and documents name
+    milliseconds."""
+    now = tx.now.replace(microsecond=tx.now.microsecond // 1000 * 1000)
+    post.edited_at = max(now, (post.edited_at or post.created_at) + timedelta(milliseconds=1))
 
 
 async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Activity | None = None) -> None:

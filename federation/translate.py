@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from community import text
 from community.models import Actor, Poll, PollOption, Post, Theme, Topic
 from community.polls import Paper
-from community.posts import EDITED_AHEAD
 from community.settings import Settings
 from federation import proofs, shapes
 from federation.shapes import words as _words
@@ -398,7 +397,7 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         warning=warning,
         language=_language(document),
         created_at=parse_time(document.get("published"), now),
-        edited_at=parse_time(document.get("updated"), now + EDITED_AHEAD),
+        edited_at=parse_time(document.get("updated"), now),
         mentions=tuple(dict.fromkeys(mentions)),
         groups=tuple(dict.fromkeys([*audience, *to, *cc, *mentions, *_groups_among_authors(document)])),
         is_public=is_public(document),
@@ -464,7 +463,8 @@ def to_note(
         "replies": replies_collection(post.uri, replies),
     }
     if post.edited_at is not None:
-        document["updated"] = format_time(post.edited_at)
+        # Two edits within a second are told apart by this alone.
+        document["updated"] = format_time(post.edited_at, "milliseconds")
     if is_opener:
         document["title"] = topic.title
         if post.kind == "Article":
@@ -535,8 +535,7 @@ def about_object(kind: str, uri: str, actor: Actor, about: Document, now: dateti
     An Update of a Question is of now even where nobody edited it: votes came in (FEP-9967).
     """
     if kind == "Update" and about["type"] == "Question":
-        later = (parse_time(about["published"], now) or now) + timedelta(seconds=1)
-        about = about | {"updated": max(about.get("updated", ""), format_time(max(now, later)))}
+        about = about | {"updated": format_time(now, "milliseconds")}
     return activity(
         kind,
         uri,

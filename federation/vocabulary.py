@@ -321,11 +321,11 @@ def parse_time(value: Any, now: datetime) -> datetime | None:
         return None
 
 
-def format_time(at: datetime) -> str:
-    """An aware datetime as RFC 3339 in UTC with whole seconds and `Z`; ValueError for a naive one."""
+def format_time(at: datetime, precision: str = "seconds") -> str:
+    """An aware datetime as RFC 3339 in UTC with `Z`, in whole seconds or milliseconds; ValueError for a naive one."""
     if at.tzinfo is None:
         raise ValueError("a time without a zone cannot be written")
-    return at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 # --- Media types ----------------------------------------------------------------------------------

@@ -93,8 +93,8 @@ async def microblog(folder: Path, ports: dict[str, int], folkmoot: Folkmoot) -> 
 
 @pytest_asyncio.fixture(scope="session")
 async def forum(folder: Path, ports: dict[str, int], folkmoot: Folkmoot) -> AsyncIterator[Member]:
-    """The server of fred, which says that it runs NodeBB: it is sent what forums read."""
-    async with Member("forum", "fred", folder, port=ports["forum"], software="nodebb") as member:
+    """The server of fred, which says that it runs Lemmy: it is sent what forums read, and what Lemmy needs besides."""
+    async with Member("forum", "fred", folder, port=ports["forum"], software="lemmy") as member:
         member.examine = folkmoot.examine
         yield member
 

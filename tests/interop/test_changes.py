@@ -103,3 +103,21 @@ async def test_a_deletion_in_the_browser_reaches_the_members_and_leaves_a_tombst
     status, _, tombstone = await folkmoot.get(answer)
     assert (status, tombstone["type"], tombstone["id"]) == (410, "Tombstone", answer)
     await visitor.miss(path, f"Hasty answer {word}")
+
+
+async def test_what_was_taken_back_before_it_came_has_no_effect(
+    folkmoot: Folkmoot, topic: str, alices: Member, visitor: Browser, word: str
+) -> None:
+    inbox = f"{folkmoot.origin}/inbox"
+    reply = await alices.post("alice", f"Regret {word}", inReplyTo=topic, inbox=[])
+    like = await alices.like("alice", topic, inbox=[])
+    await alices.delete("alice", reply["object"], inbox=inbox)
+    await alices.undo("alice", like["id"], inbox=inbox)
+    path = await folkmoot.topic_page(topic)
+    await alices.post("alice", f"Meanwhile {word}", inReplyTo=topic)
+    await visitor.see(path, f"Meanwhile {word}")
+    for late in (reply, like):
+        await alices.resend(late["id"], inbox=inbox, answers=ANY)
+    await alices.post("alice", f"Next {word}", inReplyTo=topic)
+    assert f"Regret {word}" not in (await visitor.see(path, f"Next {word}")).html
+    assert await folkmoot.likes(topic) == 0

@@ -10,6 +10,7 @@ import pytest
 from .browser import Browser
 from .members import Member
 from .server import Folkmoot
+from .test_reactions import expect_likes
 
 
 def with_content(activity: dict[str, Any], content: str) -> dict[str, Any]:
@@ -51,3 +52,12 @@ async def test_a_forwarded_deletion_is_believed_for_its_proof_or_at_its_origin(
         await bobs.raw("bob", activity=activity, inbox=f"{folkmoot.origin}/inbox")
     page = await visitor.miss(path, f"Regretted {word}")
     assert f"Kept {word}" in page.text
+
+
+async def test_a_forwarded_like_counts_for_its_proof_alone(
+    folkmoot: Folkmoot, topic: str, alices: Member, bobs: Member
+) -> None:
+    for name, proof in (("alice", False), ("anna", True)):
+        like = await alices.like(name, topic, proof=proof, inbox=[])
+        await bobs.raw("bob", activity=like["activity"], inbox=f"{folkmoot.origin}/inbox")
+    await expect_likes(folkmoot, topic, 1)

@@ -40,6 +40,8 @@ async def test_a_local_authors_topic_lives_and_dies_on_both(
     topic = await clara.open_topic("harbour", f"A pier for {word}", "Of *wood*?")
     boost = await microblog.expect("the boost", announces(topic, wrapped=None), contains=topic)
     await forum.expect("the topic, wrapped", announces(topic, wrapped="Create"), contains=topic)
+    create = await forum.expect("the author's own Create, for Lemmy", sends("Create", topic), contains=topic)
+    assert create["verify"]["http"]["owner"] == author
     path = await folkmoot.topic_page(topic)
     shown = await clara.send(f"/t/{path.split('/')[2]}/reply", page=path, text=f"Of stone, {word}")
     reply = f"{folkmoot.origin}/p/{shown.entry(f'Of stone, {word}').post}"

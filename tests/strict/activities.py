@@ -1,6 +1,7 @@
 """Rules for what happens: Follow, Create, Announce and the rest."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from .rules import View, inside, rule
 from .values import (
@@ -108,7 +109,10 @@ def update_is_newer(document: Document, view: View) -> Iterator[str]:
     else:
         yield from _speaks_for(document, made)
         updated, published = made.get("updated"), made.get("published")
-        if updated is None or (is_time(updated) and is_time(published) and str(updated) <= str(published)):
+        is_dated = is_time(updated) and is_time(published)
+        if updated is None or (
+            is_dated and datetime.fromisoformat(str(updated)) <= datetime.fromisoformat(str(published))
+        ):
             yield "Mastodon: object of Update must have updated, later than published"
     yield from inside("object", made, view)
 
