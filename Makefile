@@ -1,6 +1,8 @@
 # What can be done here: `make` or `make help` lists it.
 
 PYTHON ?= python3
+# So many test processes at once: the tests wait more than they work.
+AT_ONCE ?= 3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
@@ -30,14 +32,14 @@ demo: $(STAMP) ## Run three linked instances, a hub and two cities, filled with 
 	$(BIN)/folkmoot demo
 
 test: $(DEV_STAMP) ## Run all tests (some ten minutes at most)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal
 
 check: $(DEV_STAMP) ## Lint, format, types, import contracts, and all tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(AT_ONCE) --dist worksteal
 
 bench: $(DEV_STAMP) ## Measure against references in the same run
 	$(BIN)/python -m tests.bench

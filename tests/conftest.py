@@ -7,7 +7,6 @@ import itertools
 import os
 import re
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -31,17 +30,12 @@ from community.settings import Settings
 from federation import site as sites
 from federation.site import Site
 from tests.peer import Peer
+from tests.ports import free_port
 from web import running
 from web.app import build
 
 PASSWORD = "correct horse battery"
 SECRET = bytes(range(32))
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

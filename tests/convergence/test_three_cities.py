@@ -17,7 +17,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.conftest import SECRET, free_port
+from tests.conftest import SECRET
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

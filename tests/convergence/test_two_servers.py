@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from tests.conftest import free_port
 from tests.convergence import deeds
 from tests.convergence.town import Town, settle
+from tests.ports import free_port
 
 PEOPLE = {"home": ["hanna", "hugo"], "away": ["ada", "abel"]}
 WORDS = st.text(alphabet="abcdefgh ", min_size=3, max_size=20).map(lambda text: f"It is {text.strip() or 'so'}.")

@@ -35,8 +35,9 @@ from community.settings import Settings
 from federation import site as sites
 from federation.site import Site
 from federation.vocabulary import ACTIVITY_JSON
-from tests.conftest import SECRET, free_port, pair
+from tests.conftest import SECRET, pair
 from tests.peer import Peer
+from tests.ports import free_port
 from web import running
 from web.app import build
 

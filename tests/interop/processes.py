@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-
-_handed_out: set[int] = set()
 
 
 class DidNotStart(Exception):
     """A process ended, or stayed silent too long, before it answered; the message holds its last output."""
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now and that this run has not handed out before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port not in _handed_out:
-            _handed_out.add(port)
-            return port
 
 
 class Process:

@@ -13,9 +13,10 @@ from typing import Any
 import aiohttp
 
 from tests import strict
+from tests.ports import free_port
 
 from .browser import Browser
-from .processes import Process, free_port
+from .processes import Process
 
 ROOT = Path(__file__).parents[2]
 ACTIVITY_JSON = "application/activity+json"

@@ -78,6 +78,10 @@ async def test_every_form_of_an_announce_is_understood(
     await lounge.announce([fifth["object"]["id"], sixth])
     await clara.see(path, f"Five {word}")
     await clara.see(path, f"Six {word}")
+    batch = [await write(alices, lounge, f"Batch {each} of {word}", inReplyTo=first["object"]["id"]) for each in "AB"]
+    await lounge.announce({"type": "OrderedCollection", "totalItems": 2, "orderedItems": batch})
+    for each in "AB":
+        await clara.see(path, f"Batch {each} of {word}")
 
     # An object inside is not taken at its word either.
     seventh = (await write(alices, lounge, f"Seven {word}", inReplyTo=topic["object"]["id"]))["object"]

@@ -16,8 +16,8 @@ from tests.browser import ARGUMENTS, CHROMIUM
 from tests.interop import browser as forms
 from tests.interop import members
 from tests.interop.members import Member
-from tests.interop.processes import free_port
 from tests.interop.server import Folkmoot
+from tests.ports import free_port
 
 from .people import sign_in
 from .place import PASSWORD, Place, settle

@@ -19,7 +19,8 @@ from community import groups, house, members, posts, topics
 from community.models import Activity, Notification
 from community.settings import Settings
 from federation import site as sites
-from tests.conftest import PASSWORD, SECRET, free_port, pair
+from tests.conftest import PASSWORD, SECRET, pair
+from tests.ports import free_port
 from tests.web.forms import origin_of, send, token_on
 from web import running
 from web.app import build

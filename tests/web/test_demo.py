@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.interop.processes import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
