@@ -5,6 +5,6 @@ and a job that fans it out. ``delivery`` is the only sender. ``documents`` build
 ``collections`` the lists of them. Importing this package registers them all.
 """
 
-from outbox import delivery, links, members, moderation, polls, posts, quotes, reactions
+from outbox import delivery, links, members, moderation, polls, posts, quotes, reactions, threads
 
-__all__ = ["delivery", "links", "members", "moderation", "polls", "posts", "quotes", "reactions"]
+__all__ = ["delivery", "links", "members", "moderation", "polls", "posts", "quotes", "reactions", "threads"]

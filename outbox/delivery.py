@@ -51,7 +51,7 @@ class To:
     """Who gets an activity: followers of groups (and of people), single actors, whoever wrote in a topic.
 
     ``form`` restricts followers by their server's software: plain (microblogs and unknown), wrapped (forums and
-    unknown), microblog (these only), lemmy, or '' for all. ``has_left`` adds those who
+    unknown), microblog (these only), lemmy, gotosocial, or '' for all. ``has_left`` adds those who
     followed once, since they hold copies. ``own_inbox`` leaves the shared inbox aside, for what concerns one alone.
     """
 
@@ -226,8 +226,8 @@ async def inboxes(tx: Tx, to: Iterable[To]) -> dict[str, str]:
 
 
 def _runs(form: str) -> Any:
-    if form == "lemmy":
-        return Host.software == "lemmy"
+    if form in ("lemmy", "gotosocial"):
+        return Host.software == form
     if form == "microblog":
         return Host.software.in_(MICROBLOGS)
     others = FORUMS if form == "plain" else MICROBLOGS

@@ -16,7 +16,7 @@ from federation.vocabulary import PUBLIC, Document, id_of, same_origin, type_of
 from outbox import documents
 from outbox.delivery import To, forward, new_uri, send, signed
 
-SHARED_FOR = timedelta(days=3)
+SHARED_FOR = timedelta(hours=6)  # older ones come with a backfill, many at once
 
 
 async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tuple[Actor, ...]) -> To:
