@@ -5,8 +5,11 @@ Everything that can happen here is a function that takes ``tx`` first, then the 
 ``policy`` whether the actor may, writes rows, and emits an event; subscribers of the event write more rows in the
 same transaction. Nothing in this room touches the network or knows how a page or an activity looks.
 
-``settings`` what can be configured · ``db`` transactions · ``models`` the tables · ``policy`` who may do what ·
-``events`` what happened · ``jobs`` the one queue · ``live`` what open pages hear · ``members`` people and their
-accounts · ``groups`` themes as places · ``topics`` ``posts`` ``reactions`` the discussion · ``notifications`` ·
-``text`` Markdown and HTML · ``starter`` the first content · ``migrations/`` the history of the tables.
+``settings`` what can be configured · ``house`` what this instance calls itself · ``db`` transactions (``sqlite`` its
+driver, ``tables`` bringing them up to date) · ``models`` the tables · ``policy`` who may do what · ``events`` what
+happened · ``jobs`` the one queue · ``live`` what open pages hear · ``members`` people and their accounts (``keys``) ·
+``groups`` themes as places · ``topics`` ``posts`` ``reactions`` ``polls`` ``quotes`` ``drafts`` the discussion ·
+``moderation`` reports, bans, moderators, hiding · ``following`` whom ours follow elsewhere, and moves · ``links``
+between themes and groups elsewhere · ``hosts`` other servers · ``notifications`` · ``throttles`` (``addresses``) limits
+on trying · ``text`` Markdown and HTML · ``starter`` the first content · ``migrations/`` the history of the tables.
 """

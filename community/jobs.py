@@ -1,4 +1,4 @@
-"""The one queue: received activities, deliveries, mail and appointments are rows of ``job``.
+"""The one queue: received activities, deliveries and appointments are rows of ``job``.
 
 Jobs are claimed in batches, worked on concurrently and finished in one statement. A *lane* is a remote host: one
 failure postpones the lane, one success clears it. A *line* is an order: its jobs run one after the other.

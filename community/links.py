@@ -23,27 +23,16 @@ from typing import Any
 from sqlalchemy import func, select, union
 from sqlalchemy.orm import joinedload
 
-from community import following, groups
+from community import following, groups, notifications, throttles
 from community.db import Tx
 from community.events import LinkChanged, MembershipChanged, emit, on
 from community.members import Invalid
-from community.models import (
-    Account,
-    Activity,
-    Actor,
-    Fact,
-    Host,
-    Link,
-    LogEntry,
-    Membership,
-    Notification,
-    Theme,
-    Topic,
-)
+from community.models import Activity, Actor, Fact, Host, Link, LogEntry, Membership, Theme, Topic
 from community.policy import Refused, require, standing
 
 ACTIVE = ("proposed", "asked", "linked", "paused")
 MAX_REASON = 500
+ASKED_PER_DAY = 20  # by one server
 
 
 # --- reading
@@ -162,6 +151,7 @@ async def neighbours(tx: Tx) -> list[Neighbour]:
         .where(
             Topic.group_id.in_(ids),
             Topic.created_at > tx.now - timedelta(days=30),
+            Topic.last_post_at > tx.now - timedelta(days=30),  # follows from it, and has an index
             Topic.deleted_at.is_(None),
             Topic.hidden_reason == "",
         )
@@ -201,7 +191,8 @@ async def _link(tx: Tx, group: Actor, other: Actor, state: str, by: Actor | None
     link.group, link.other = group, other
     link.state, link.reason, link.changed_at = state, reason, tx.now
     link.by_id = by.id if by is not None else None
-    await groups.ensure_place(tx, other)
+    place = await groups.ensure_place(tx, other)
+    place.colour = (await tx.get_one(Theme, group.id)).colour  # one subject, one colour
     return link
 
 
@@ -274,24 +265,20 @@ async def asked(tx: Tx, other: Actor, group: Actor, follow: dict[str, Any], acti
         tx.add(membership)
     membership.state, membership.follow_uri = "pending", str(follow.get("id", ""))
     if link is None or link.state != "asked":
+        await _count_asking(tx, other)
         link = await _link(tx, group, other, "asked", None, "")
-        await _tell_keepers(tx, group, other)
+        await notifications.tell_staff(tx, "link", other, group=group)
         await _changed(tx, link, other, "ask")
     await tx.flush()
     return "link-asked"
 
 
-async def _tell_keepers(tx: Tx, group: Actor, other: Actor) -> None:
-    """Staff and the theme's moderators are told that somebody asks for a link."""
-    staff = select(Account.actor_id).where(Account.site_role.in_(("admin", "moderator")))
-    moderators = (
-        select(Account.actor_id)
-        .join(Membership, Membership.actor_id == Account.actor_id)
-        .where(Membership.group_id == group.id, Membership.role.in_(("moderator", "owner")))
-    )
-    for account_id in (await tx.execute(union(staff, moderators))).scalars():
-        tx.add(Notification(account_id=account_id, kind="link", actor_id=other.id, created_at=tx.now))
-        tx.signal(f"account:{account_id}")
+async def _count_asking(tx: Tx, other: Actor) -> None:
+    """Asking, taking it back and asking anew must not fill everybody's notifications."""
+    key = f"links:{other.host}"
+    if await throttles.is_over(tx, key, ASKED_PER_DAY):
+        raise Refused("too-many-tries")
+    await throttles.count(tx, key, 24 * 60)
 
 
 def _follow_of(membership: Membership, other: Actor, group: Actor) -> dict[str, Any]:

@@ -271,7 +271,7 @@ class Post(Base):
     topic_id: Mapped[int] = _to("topic.id")
     number: Mapped[int]
     uri: Mapped[str] = mapped_column(unique=True)
-    url: Mapped[str] = mapped_column(default="")
+    url: Mapped[str] = mapped_column(default="", index=True)
     kind: Mapped[str] = mapped_column(default="Note")  # the object's type on the wire
     author_id: Mapped[int] = _to("actor.id", index=True)
     reply_to_id: Mapped[int | None] = _to("post.id", index=True)

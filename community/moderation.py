@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
-from community import groups, jobs, posts, text, throttles
+from community import groups, jobs, notifications, posts, text, throttles
 from community.db import Tx
 from community.events import Banned, MembershipChanged, ModeratorChanged, Reported, emit
 from community.members import Invalid
-from community.models import Account, Activity, Actor, LogEntry, Membership, Notification, Post, Report, Topic
+from community.models import Account, Activity, Actor, LogEntry, Membership, Post, Report, Topic
 from community.policy import Refused, Standing, require, standing
 
 MAX_REASON = 300
@@ -88,7 +88,8 @@ async def report(
         await tx.flush()
         made.append(row)
         if not others:
-            await _tell_moderators(tx, row, reporter)
+            place = await tx.get_one(Actor, group_id) if group_id is not None else None
+            await notifications.tell_staff(tx, "report", reporter, group=place, post_id=row.post_id)
         await emit(tx, Reported(row, is_sent_on, activity=activity))
     return made
 
@@ -109,26 +110,6 @@ async def _open_about(tx: Tx, post_id: int | None, about_id: int | None, group_i
     else:
         query = query.where(Report.post_id.is_(None), Report.about_id == about_id, Report.group_id == group_id)
     return list((await tx.execute(query)).scalars())
-
-
-async def _tell_moderators(tx: Tx, row: Report, reporter: Actor) -> None:
-    """Staff, and whoever has an account here and keeps order in that theme."""
-    keeps_order = select(Membership.actor_id).where(
-        Membership.group_id == row.group_id, Membership.role.in_(("moderator", "owner"))
-    )
-    query = select(Account.actor_id).where(
-        Account.state == "active",
-        or_(Account.site_role.in_(("admin", "moderator")), Account.actor_id.in_(keeps_order)),
-        Account.actor_id != reporter.id,
-    )
-    for account_id in (await tx.execute(query)).scalars().all():
-        tx.add(
-            Notification(
-                account_id=account_id, kind="report", actor_id=reporter.id, post_id=row.post_id, created_at=tx.now
-            )
-        )
-        tx.signal(f"account:{account_id}")
-    await tx.flush()
 
 
 async def resolve(tx: Tx, by: Actor, report: Report, state: str) -> None:
@@ -161,8 +142,10 @@ async def moderated_by(tx: Tx, actor: Actor) -> list[int] | None:
     """The groups whose reports somebody reads; None stands for all of them and what is in no group."""
     if (await standing(tx, actor)).is_staff:
         return None
-    query = select(Membership.group_id).where(
-        Membership.actor_id == actor.id, Membership.role.in_(("moderator", "owner"))
+    query = (
+        select(Membership.group_id)
+        .join(Actor, Actor.id == Membership.group_id)
+        .where(Membership.actor_id == actor.id, Membership.role.in_(("moderator", "owner")), Actor.host == "")
     )
     return list((await tx.execute(query)).scalars())
 
@@ -449,19 +432,27 @@ async def _add_erasing(tx: Tx, by: Actor, actor: Actor, group_id: int | None, re
     await jobs.add(tx, "erase-written", argument, key=f"erase-written:{actor.id}:{group_id or 0}")
 
 
-async def _authority(tx: Tx, by_id: int, group: Actor) -> Actor:
-    """Who may remove posts from a group in a job. Of ours it is whoever asked if they are of this house, else the
-    clerk, who can sign for it; of a group elsewhere that group itself."""
+async def erase_all(tx: Tx, author: Actor) -> None:
+    """Have everything erased that somebody wrote who closed their account elsewhere, in their own name."""
+    await _add_erasing(tx, author, author, None, "")
+
+
+async def _authority(tx: Tx, argument: dict[str, Any], group: Actor) -> Actor | None:
+    """Whose word removes a post from a group in a job: the author's, if it was theirs; of a group of ours whoever
+    asked, if they are of this house, else the clerk, who can sign for it; of a group elsewhere that group, if it was
+    what asked. None where nobody's here does."""
+    by = await tx.get_one(Actor, argument["by"])
+    if by.id == argument["actor"]:
+        return by
     if not group.is_local:
-        return group
-    by = await tx.get_one(Actor, by_id)
+        return group if argument["group"] is not None else None
     is_able = by.is_local and (await standing(tx, by, group.id)).is_moderator
     return by if is_able else await groups.institution(tx, "service")
 
 
 async def erase_some(tx: Tx, argument: dict[str, Any]) -> bool:
-    """Erase up to fifty posts; False when none is left. What is at home elsewhere is hidden instead, except where that
-    group itself said that it goes."""
+    """Erase up to fifty posts; False when none is left. What is at home elsewhere is hidden instead, except where its
+    author or that group itself said that it goes."""
     query = (
         select(Post, Topic.group_id)
         .join(Topic, Topic.id == Post.topic_id)
@@ -471,13 +462,12 @@ async def erase_some(tx: Tx, argument: dict[str, Any]) -> bool:
     )
     if argument["group"] is not None:
         query = query.where(Topic.group_id == argument["group"])
-    else:
+    elif argument["by"] != argument["actor"]:
         query = query.where(Post.hidden_reason == "")
     found: Iterable[tuple[Post, int]] = [(post, group_id) for post, group_id in await tx.execute(query)]
     for post, group_id in found:
-        group = await tx.get_one(Actor, group_id)
-        if group.is_local or argument["group"] is not None:
-            by = await _authority(tx, argument["by"], group)
+        by = await _authority(tx, argument, await tx.get_one(Actor, group_id))
+        if by is not None:
             await posts.erase(tx, by, post, reason=argument["reason"])
         else:
             post.hidden_reason = argument["reason"] or "suspended"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from community.db import Tx
 from community.events import AccountAsked, on
-from community.models import Account, Notification, Post, Reading, Topic
+from community.models import Account, Actor, Membership, Notification, Post, Reading, Topic
 
 
 async def unread_count(tx: Tx, account_id: int) -> int:
@@ -63,10 +63,27 @@ async def remember_reading(tx: Tx, account_id: int, topic_id: int, number: int) 
     await tx.flush()
 
 
-@on(AccountAsked)
-async def tell_staff(tx: Tx, event: AccountAsked) -> None:
-    staff = (await tx.execute(select(Account.actor_id).where(Account.site_role.in_(("admin", "moderator"))))).scalars()
-    for account_id in staff:
-        tx.add(Notification(account_id=account_id, kind="sign-up", actor_id=event.actor.id, created_at=tx.now))
+async def tell_staff(
+    tx: Tx, kind: str, about: Actor, *, group: Actor | None = None, post_id: int | None = None
+) -> None:
+    """Tell staff that something waits for them, and those with an account here who keep order in the theme ``group``;
+    of a group elsewhere only staff. ``about`` is who asks, and not told of it."""
+    query = select(Account.actor_id).where(Account.state == "active", Account.actor_id != about.id)
+    is_staff = Account.site_role.in_(("admin", "moderator"))
+    if group is not None and group.is_local:
+        keepers = select(Membership.actor_id).where(
+            Membership.group_id == group.id, Membership.role.in_(("moderator", "owner"))
+        )
+        query = query.where(or_(is_staff, Account.actor_id.in_(keepers)))
+    else:
+        query = query.where(is_staff)
+    for account_id in (await tx.execute(query)).scalars().all():
+        note = Notification(account_id=account_id, kind=kind, actor_id=about.id, post_id=post_id, created_at=tx.now)
+        tx.add(note)
         tx.signal(f"account:{account_id}")
     await tx.flush()
+
+
+@on(AccountAsked)
+async def tell_of_sign_up(tx: Tx, event: AccountAsked) -> None:
+    await tell_staff(tx, "sign-up", event.actor)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from community.db import Tx
 from community.events import PostDeleted, QuoteAnswered, QuoteRevoked, emit, on
 from community.models import Activity, Actor, Post, Quote, Topic
-from community.policy import FEDIVERSE, Refused, refusal, require, standing
+from community.policy import FEDIVERSE, Refused, refusal, standing
 
 
 async def ask(
@@ -41,27 +41,14 @@ async def ask(
     return quote is not None
 
 
-async def revoke(tx: Tx, by: Actor, quote: Quote) -> None:
-    """Take the permission back: for the author of the quoted post, and for those who may delete it."""
-    post = await tx.get_one(Post, quote.post_id)
-    topic = await tx.get_one(Topic, post.topic_id)
-    require("delete", await standing(tx, by, topic.group_id), post)
-    await _revoke(tx, post, [quote])
-
-
-async def _revoke(tx: Tx, post: Post, revoked: Iterable[Quote]) -> None:
-    author = await tx.get_one(Actor, post.author_id)
-    for quote in revoked:
-        quote.revoked_at = tx.now
-        await emit(tx, QuoteRevoked(quote, author, await tx.get_one(Actor, quote.actor_id)))
-    await tx.flush()
-
-
 @on(PostDeleted)
 async def revoke_all(tx: Tx, event: PostDeleted) -> None:
     """What is deleted may be quoted no longer."""
     query = select(Quote).where(Quote.post_id == event.post.id, Quote.revoked_at.is_(None))
-    await _revoke(tx, event.post, list((await tx.execute(query)).scalars()))
+    for quote in (await tx.execute(query)).scalars().all():
+        quote.revoked_at = tx.now
+        await emit(tx, QuoteRevoked(quote, event.author, await tx.get_one(Actor, quote.actor_id)))
+    await tx.flush()
 
 
 async def one(tx: Tx, quote_id: int) -> Quote | None:

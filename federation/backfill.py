@@ -24,7 +24,7 @@ from federation.client import Budget, BudgetSpent, FetchError, Gone, Unreachable
 from federation.dereference import ACTIVITY_TYPES, Stale, bring_in, fetch_document, refresh, store_actor
 from federation.site import Site
 from federation.translate import ACTOR_KINDS, NotUnderstood, from_actor
-from federation.vocabulary import Document, first, id_of, origin_of, same_origin, type_of
+from federation.vocabulary import COLLECTION_TYPES, Document, first, id_of, origin_of, same_origin, type_of
 
 log = logging.getLogger("folkmoot.backfill")
 
@@ -41,7 +41,6 @@ BUSY_AGAIN = timedelta(seconds=30)
 VIEWED_AGAIN = timedelta(minutes=15)
 ASKED_AGAIN = timedelta(minutes=1)
 
-_COLLECTIONS = frozenset({"Collection", "OrderedCollection", "CollectionPage", "OrderedCollectionPage"})
 _FAILURES = (FetchError, PolicyRefused, IntegrityError)
 _busy: set[str] = set()
 
@@ -113,7 +112,7 @@ async def read_collection(site: Site, about: Any, owners: tuple[str, ...], budge
 async def _page(site: Site, about: Any, owners: tuple[str, ...], budget: Budget) -> Document | None:
     """A collection or a page of one. A stub of an embedded one, without anything in it, is fetched."""
     if isinstance(about, dict):
-        if type_of(about) not in _COLLECTIONS:
+        if type_of(about) not in COLLECTION_TYPES:
             return None
         if any(name in about for name in ("items", "orderedItems", "first", "next")):
             return about
@@ -121,7 +120,7 @@ async def _page(site: Site, about: Any, owners: tuple[str, ...], budget: Budget)
     if uri is None or not any(same_origin(uri, owner) for owner in owners):
         return None
     document = await fetch_document(site, uri, budget)
-    return document if type_of(document) in _COLLECTIONS else None
+    return document if type_of(document) in COLLECTION_TYPES else None
 
 
 def object_in(item: Any) -> str | None:
@@ -457,7 +456,8 @@ async def _read_pins(site: Site, group: Actor, featured: Any, budget: Budget) ->
 async def _read_moderators(site: Site, group: Actor, about: Any, budget: Budget) -> None:
     """Who keeps order in a group elsewhere. Lemmy, PieFed, NodeBB and Folkmoot name the collection of them in
     ``attributedTo``; some list them there at once."""
-    listing = Listing([about] if isinstance(about, dict) and type_of(about) not in _COLLECTIONS else [], is_whole=True)
+    is_one = isinstance(about, dict) and type_of(about) not in COLLECTION_TYPES
+    listing = Listing([about] if is_one else [], is_whole=True)
     if isinstance(about, list):
         listing.items = about
     elif not listing.items:
@@ -469,8 +469,8 @@ async def _read_moderators(site: Site, group: Actor, about: Any, budget: Budget)
         if not is_known and not same_origin(uri, site.settings.origin):
             await _try(bring_in(site, uri, budget))
     async with site.database.write() as tx:
-        appointed = {actor.id for uri in uris if (actor := await tx.by_uri(Actor, uri)) is not None}
-        appointed.discard(group.id)
+        named = [await tx.by_uri(Actor, uri) for uri in uris]
+        appointed = {actor.id for actor in named if actor is not None and actor.kind in ("person", "service")}
         query = select(Membership).where(Membership.group_id == group.id, Membership.role == "moderator")
         for membership in (await tx.execute(query)).scalars():
             if membership.actor_id not in appointed and listing.is_whole and uris:

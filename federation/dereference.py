@@ -14,12 +14,12 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from community import jobs, members, polls, posts, text, topics
+from community import jobs, members, polls, posts, topics
 from community.db import Tx
 from community.models import Activity, Actor, Host, Membership, Post, Theme, Topic
 from community.policy import Refused as PolicyRefused
 from community.posts import Written
-from federation import proofs, webfinger
+from federation import nodeinfo, proofs
 from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
 from federation.site import Site
 from federation.translate import (
@@ -39,6 +39,8 @@ log = logging.getLogger("folkmoot.federation")
 T = TypeVar("T", Actor, Post)
 DEPTH_MAX = 20
 FIRST_LOOK = timedelta(minutes=5)
+# Half as long as received activities are remembered.
+PROOF_AGE_MAX = timedelta(days=30)
 ACTIVITY_TYPES = frozenset({"Create", "Update", "Delete", "Announce", "Undo", "Like", "Dislike", "EmojiReact"})
 
 
@@ -147,9 +149,7 @@ async def fetch_key_owner(site: Site, key_id: str, budget: Budget) -> SeenActor:
     if type_of(document) not in ACTOR_KINDS and owner is not None:
         if not same_origin(owner, key_id):
             raise Refused(key_id, "key-of-another")
-        document = await site.client.get_document(
-            owner, signer=await site.instance_signer(), budget=budget, fresh=True
-        )
+        document = await site.client.get_document(owner, signer=await site.instance_signer(), budget=budget, fresh=True)
     seen = _read_actor(document, site)
     if seen.key_id != key_id:
         raise Refused(key_id, "key-not-listed")
@@ -223,6 +223,8 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *
         return held
     if not seen.is_public:
         raise PolicyRefused("not-public")
+    if seen.vote_for:
+        raise PolicyRefused("vote-is-no-post")
     author = await need(tx, Actor, seen.author_uri)
     if author.kind in ("group", "application"):
         raise PolicyRefused("author-is-no-person")
@@ -257,19 +259,27 @@ async def addressed_group(tx: Tx, seen: SeenNote, author: Actor, via: str | None
     """The place that a new topic is meant for: audience first, then to, then cc, then mentions.
 
     A topic of a group elsewhere counts only when that group told of it, or when its author is at home there: what
-    anybody else sends us for it has not been taken by that group yet.
+    anybody else sends us for it, other groups included, has not been taken by that group yet.
     """
     for uri in seen.groups:
         if same_origin(uri, tx.settings.origin):
             actor = await tx.by_uri(Actor, uri)
             if actor is not None and actor.kind == "group" and actor.is_local:
                 return actor
+    places: dict[str, Actor] = {}
     for uri in [*seen.groups, *([via] if via else [])]:
         actor = await tx.by_uri(Actor, uri)
-        if actor is None or actor.kind != "group" or actor.is_local or await tx.find(Theme, actor.id) is None:
-            continue
-        if via is not None or same_origin(uri, seen.uri):
-            return actor
+        if (
+            actor is not None
+            and actor.kind == "group"
+            and not actor.is_local
+            and await tx.find(Theme, actor.id) is not None
+        ):
+            places[uri] = actor
+    for uri, place in places.items():
+        is_named = uri in seen.groups
+        if (uri == via and len(places) == 1) or (is_named and (uri == via or same_origin(uri, seen.uri))):
+            return place
     return author if author.kind != "group" and await tx.find(Theme, author.id) is not None else None
 
 
@@ -372,6 +382,9 @@ async def is_proven(tx: Tx, document: Document) -> bool:
     claim = proofs.read(document)
     if claim is None or (claim.expires_at is not None and claim.expires_at <= tx.now):
         return False
+    # What is older may have been forgotten here, and would be done a second time.
+    if claim.created_at is None or abs(tx.now - claim.created_at) > PROOF_AGE_MAX:
+        return False
     try:
         owner = author_of(document) if type_of(document) in OBJECT_TYPES else id_of(document.get("actor"))
     except NotUnderstood:
@@ -389,24 +402,6 @@ def _read_note(document: Document, site: Site) -> SeenNote:
         raise PolicyRefused(error.reason) from None
 
 
-async def resolve_mentions(site: Site, source: str) -> None:
-    """Get to know the remote people whom a text of ours mentions, as far as their servers answer quickly."""
-    wanted = []
-    async with site.database.read() as tx:
-        for name, host in text.mentions_in(source):
-            if host and host != site.settings.host and await members.find(tx, name, host) is None:
-                wanted.append((name, host))
-    budget = Budget(fetches=12, seconds=6)
-    for name, host in wanted[:5]:
-        try:
-            seen = await fetch_actor(site, await webfinger.find(site.client, name, host, budget), budget)
-            if (seen.handle, seen.host) == (name, host):
-                async with site.database.write() as tx:
-                    await store_actor(tx, seen)
-        except (FetchError, BudgetSpent, PolicyRefused) as error:
-            log.info("mention of %s@%s not resolved: %s", name, host, error)
-
-
 # --- Hosts -----------------------------------------------------------------------------------------------------------
 
 
@@ -418,7 +413,7 @@ async def look_at_host(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Res
         name = job.argument["host"]
         budget = Budget(fetches=3, seconds=15)
         try:
-            software = await software_of(site, name, budget)
+            software = nodeinfo.software_of(await nodeinfo.read(site.client, name, budget))
         except (FetchError, BudgetSpent) as error:
             is_over = isinstance(error, Gone | Refused) or job.attempts >= 3
             results.append(jobs.Done(job) if is_over else jobs.Failed(job, str(error)))
@@ -428,20 +423,3 @@ async def look_at_host(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Res
             host.software, host.checked_at = software, tx.now
         results.append(jobs.Done(job))
     return results
-
-
-async def software_of(site: Site, host: str, budget: Budget) -> str:
-    """The NodeInfo software name of a server, lower case; '' when it says nothing usable."""
-    found = await site.client.get_json(f"{site.client.root_of(host)}/.well-known/nodeinfo", budget=budget)
-    links = found.get("links")
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and str(link.get("rel", "")).startswith(
-            "http://nodeinfo.diaspora.software/ns/schema/2."
-        ):
-            address = str(link.get("href", ""))
-            if host_of(address) != host:
-                continue
-            software = (await site.client.get_json(address, budget=budget)).get("software")
-            name = software.get("name") if isinstance(software, dict) else None
-            return name.lower()[:50] if isinstance(name, str) else ""
-    return ""

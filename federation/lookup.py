@@ -1,22 +1,34 @@
-"""From what somebody pastes (a handle, an address) to the thing itself, held here."""
+"""From what somebody types (a handle, an address) to the thing itself, held here."""
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
-from community import members
+from community import members, text
 from community.models import Actor, Post
 from community.policy import Refused as PolicyRefused
-from federation import webfinger
+from federation import feeds, webfinger
 from federation.client import Budget, BudgetSpent, FetchError, Forbidden, Gone, Unreachable
 from federation.dereference import bring_in, fetch_actor, store_actor
+from federation.feeds import Feed
 from federation.site import Site
 from federation.translate import ACTOR_KINDS, NotUnderstood, author_of
 from federation.vocabulary import Document, host_of, id_of, same_origin, type_of
 
+log = logging.getLogger("folkmoot.federation")
+
 FRESH = timedelta(days=1)
 # Refusals that mean something to whoever pasted an address; the others are about how a document is written.
 _SAID = frozenset({"host-is-blocked", "not-public", "was-deleted", "topic-is-deleted", "topic-is-closed"})
+
+
+class FoundFeed(Exception):
+    """The address is that of a list of communities."""
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed.uri)
+        self.feed = feed
 
 
 class NotFound(Exception):
@@ -32,7 +44,8 @@ class NotFound(Exception):
 async def look_up(site: Site, typed: str, *, seconds: float = 12) -> str:
     """The URI of what is named by a handle (`@name@host`, `!name@host`) or an address, which is held from then on.
 
-    An address of this site is given back as it is. Asks other servers: no transaction may be open. Raises NotFound.
+    An address of this site is given back as it is. Asks other servers: no transaction may be open. Raises NotFound,
+    and FoundFeed for what is no single thing.
     """
     budget = Budget(fetches=12, seconds=seconds)
     try:
@@ -52,6 +65,43 @@ async def look_up(site: Site, typed: str, *, seconds: float = 12) -> str:
     except FetchError:
         raise NotFound("not-understood-there") from None
     raise NotFound("address-form")
+
+
+async def look_up_person(site: Site, typed: str) -> Actor:
+    """The person with this handle or address, here or elsewhere; `@name` alone is somebody here.
+
+    Other servers are asked only for whom we do not know. Raises NotFound.
+    """
+    typed = typed.strip()
+    name, host = webfinger.parse_handle(typed) or (typed.removeprefix("@"), "")
+    async with site.database.read() as tx:
+        actor = await members.find(tx, name, host)
+    if actor is None:
+        try:
+            uri = await look_up(site, typed)
+        except FoundFeed:
+            raise NotFound("not-a-person") from None
+        async with site.database.read() as tx:
+            actor = await tx.by_uri(Actor, uri)
+    if actor is None or actor.kind not in ("person", "service"):
+        raise NotFound("not-a-person")
+    return actor
+
+
+async def look_up_mentions(site: Site, source: str) -> None:
+    """Get to know the remote people whom a text of ours mentions, as far as their servers answer quickly."""
+    async with site.database.read() as tx:
+        wanted = [
+            (name, host)
+            for name, host in text.mentions_in(source)
+            if host and host != site.settings.host and await members.find(tx, name, host) is None
+        ]
+    budget = Budget(fetches=12, seconds=6)
+    for name, host in wanted[:5]:
+        try:
+            await _by_handle(site, name, host, budget, is_group=False)
+        except (FetchError, BudgetSpent, PolicyRefused, NotFound) as error:
+            log.info("mention of %s@%s not found: %s", name, host, error)
 
 
 async def _by_handle(site: Site, name: str, host: str, budget: Budget, *, is_group: bool) -> str:
@@ -83,6 +133,8 @@ async def _by_address(site: Site, address: str, budget: Budget) -> str:
     if await site.blocks(host_of(address) or ""):
         raise PolicyRefused("host-is-blocked")
     document = await site.client.get_document(address, signer=await site.instance_signer(), budget=budget, fresh=True)
+    if feeds.is_feed(document):
+        raise FoundFeed(await feeds.read(site, document, budget))
     uri = str(id_of(document))
     try:
         await bring_in(site, uri, budget)

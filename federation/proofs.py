@@ -32,11 +32,12 @@ _FUTURE = datetime.max.replace(tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A proof that is sound in form and still has to be verified. ``bases`` are the texts it may have been made over;
-    ``expires_at`` is the end that its maker gave it, if any."""
+    ``created_at`` is when it was made, ``expires_at`` the end that its maker gave it, if they are named."""
 
     key_id: str
     bases: tuple[bytes, ...]
     signature: bytes
+    created_at: datetime | None
     expires_at: datetime | None
 
 
@@ -86,7 +87,7 @@ def read(document: Document) -> Claim | None:
         return None
     key_id, value = proof.get("verificationMethod"), proof.get("proofValue")
     expires = proof.get("expires")
-    expires_at = parse_time(expires, _FUTURE)
+    expires_at, created_at = parse_time(expires, _FUTURE), parse_time(proof.get("created"), _FUTURE)
     if (
         proof.get("type") != "DataIntegrityProof"
         or proof.get("cryptosuite") != "eddsa-jcs-2022"
@@ -94,14 +95,14 @@ def read(document: Document) -> Claim | None:
         or not isinstance(key_id, str)
         or origin_of(key_id) is None
         or (expires is not None and expires_at is None)
-        or (proof.get("created") is not None and parse_time(proof["created"], _FUTURE) is None)
+        or (proof.get("created") is not None and created_at is None)
     ):
         return None
     signature = _bytes(value)
     if signature is None or len(signature) != 64:
         return None
     bases = _bases(document, proof)
-    return Claim(key_id, bases, signature, expires_at) if bases else None
+    return Claim(key_id, bases, signature, created_at, expires_at) if bases else None
 
 
 def _bases(document: Document, proof: Document) -> tuple[bytes, ...]:

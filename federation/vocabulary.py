@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import idna
 
+COLLECTION_TYPES = frozenset({"Collection", "OrderedCollection", "CollectionPage", "OrderedCollectionPage"})
 AS2 = "https://www.w3.org/ns/activitystreams"
 
 # The same constant as little_boxes.activitypub.AS_PUBLIC, which a test compares with ours: importing that

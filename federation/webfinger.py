@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from federation.client import Budget, Client, Forbidden, Gone, Refused
+from federation.client import Budget, Client, Forbidden, Refused
 from federation.vocabulary import (
     ACTIVITY_JSON,
     AS2,
@@ -68,25 +68,6 @@ async def find(client: Client, name: str, host: str, budget: Budget | None = Non
     return actor_uri
 
 
-async def confirm(client: Client, handle: str, actor_uri: str, budget: Budget | None = None) -> bool:
-    """Whether the host of this handle says that it is this actor's.
-
-    Ask before a fetched actor is shown under the handle it claims: an actor may name itself what it likes,
-    and only the host of a handle gives it away. Raises Unreachable where that cannot be known now.
-    """
-    parsed = parse_handle(handle)
-    if parsed is None:
-        return False
-    try:
-        answer = await _ask(client, *parsed, budget)
-        subject = _subject(answer)
-        if subject is not None and not _is_same_handle(subject, parsed):
-            return False
-        return _self_link(answer, *parsed) == actor_uri
-    except (Refused, Gone):
-        return False
-
-
 async def templates(client: Client, name: str, host: str, budget: Budget | None = None) -> dict[str, str]:
     """The addresses at which this account's host lets it follow, answer or open things, by their relation: the
     OStatus one with `{uri}`, those of FEP-3b86 with its own places.
@@ -113,11 +94,6 @@ async def templates(client: Client, name: str, host: str, budget: Budget | None 
 def fill(template: str, values: Mapping[str, str]) -> str:
     """A template with its `{places}` filled; those that are not known stay empty."""
     return _PLACE.sub(lambda place: quote(values.get(place[1], ""), safe=""), template)
-
-
-async def subscribe_template(client: Client, name: str, host: str, budget: Budget | None = None) -> str | None:
-    """The address at which this account's host lets it follow `{uri}`, or None if it tells none."""
-    return (await templates(client, name, host, budget)).get(SUBSCRIBE)
 
 
 def to_jrd(

@@ -21,6 +21,9 @@ from federation.vocabulary import Document, id_of, same_origin, type_of
 from inbox import registry
 from inbox.registry import Received
 
+# What an actor tells about itself: whom it follows, what it answers, asks or reports, where it moves to. Nobody else
+# can, and what is announced is not announced again.
+_ONLY_DIRECT = frozenset({"Follow", "Accept", "Reject", "Move", "Announce", "QuoteRequest", "Flag"})
 # What an Undo may take back before it arrives. Everything else has an end of its own.
 _UNDONE = frozenset({"Follow", "Like", "Dislike", "EmojiReact", "Block", "Lock"})
 # Not for ever: Misskey gives each follow of the same two the same id.
@@ -42,6 +45,9 @@ async def carry_out(
     kind = type_of(document) or ""
     if kind == "Undo":
         document = await _with_undone(tx, document)
+    about = document.get("object")
+    if via is not None and (type_of(about) if kind == "Undo" else kind) in _ONLY_DIRECT:
+        raise Refused("told-by-another")
     handler = registry.find(document)
     actor_uri = id_of(document.get("actor")) or ""
     if kind in _UNDONE and await _was_undone(tx, document, actor_uri, via):
@@ -76,7 +82,8 @@ async def _with_undone(tx: Tx, document: Document) -> Document:
     undone = document.get("object")
     if isinstance(undone, str):
         held = await tx.by_uri(Activity, undone)
-        undone = json.loads(held.document) if held is not None else undone
+        # What was forwarded under that id may be anything.
+        undone = json.loads(held.document) if held is not None and held.envelope is None else undone
     if isinstance(undone, dict) and id_of(undone.get("actor")) not in (None, id_of(document.get("actor"))):
         raise Refused("undone-by-another")
     return {**document, "object": undone}

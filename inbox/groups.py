@@ -17,14 +17,12 @@ from community.models import Activity, Actor, Membership, Post, Topic
 from community.policy import Refused, state_of_host
 from federation.dereference import Unknown, is_proven
 from federation.translate import ACTOR_KINDS, OBJECT_TYPES
-from federation.vocabulary import Document, host_of, id_of, origin_of, same_origin, type_of
+from federation.vocabulary import COLLECTION_TYPES, Document, host_of, id_of, origin_of, same_origin, type_of
 from inbox.dispatch import carry_out
 from inbox.registry import Received, handles
 
 ITEMS_MAX = 100
-_COLLECTIONS = frozenset({"Collection", "OrderedCollection", "CollectionPage", "OrderedCollectionPage"})
-# Whom somebody follows or where they are is told by nobody else, and what is announced is not announced again.
-_ONLY_DIRECT = frozenset({"Follow", "Accept", "Reject", "Move", "Announce"})
+ITEM = "#item-"
 
 
 @handles("Announce")
@@ -59,11 +57,11 @@ async def _is_followed(tx: Tx, group: Actor) -> bool:
 
 
 def _items(about: Any) -> list[Any]:
-    """The things that are announced, one by one."""
-    if isinstance(about, dict) and type_of(about) in _COLLECTIONS:
+    """The things that are announced, one by one. A collection in a collection is none: it would have no end."""
+    if isinstance(about, dict) and type_of(about) in COLLECTION_TYPES:
         about = about.get("orderedItems") or about.get("items")
     items = about if isinstance(about, list) else [about]
-    return [each for each in items if isinstance(each, str | dict) and each]
+    return [each for each in items if isinstance(each, str | dict) and each and type_of(each) not in COLLECTION_TYPES]
 
 
 async def _split(tx: Tx, received: Received, items: list[Any]) -> str:
@@ -71,7 +69,7 @@ async def _split(tx: Tx, received: Received, items: list[Any]) -> str:
     the others nothing. Their ids are that of the whole with a number."""
     whole = received.activity
     for number, item in enumerate(items, 1):
-        uri = f"{whole.uri}#item-{number}"
+        uri = f"{whole.uri}{ITEM}{number}"
         if len(uri) > 2000 or await tx.by_uri(Activity, uri) is not None:
             continue
         document = {**received.document, "id": uri, "object": item}
@@ -98,7 +96,7 @@ async def _item(tx: Tx, received: Received, group: Actor, item: Any) -> str:
     if isinstance(item, str) and uri in received.found:
         return await _activity(tx, received, group, received.found[uri], is_its_own_word=True)
     kind = type_of(item)
-    if kind in _COLLECTIONS or kind == "Announce":
+    if kind in COLLECTION_TYPES or kind == "Announce":
         raise Refused("announced-in-an-announce")
     if isinstance(item, dict) and kind not in OBJECT_TYPES and kind not in ACTOR_KINDS and item.get("actor"):
         return await _activity(tx, received, group, item)
@@ -122,13 +120,10 @@ async def _object(tx: Tx, group: Actor, uri: str) -> str:
 async def _activity(tx: Tx, received: Received, group: Actor, inner: Document, *, is_its_own_word: bool = False) -> str:
     """An activity of somebody, as the group passes it on, or as it was fetched from where it happened."""
     uri, actor_uri, kind = id_of(inner), id_of(inner.get("actor")), type_of(inner) or ""
-    undone = inner.get("object") if kind == "Undo" else None
     if uri is None or actor_uri is None or inner.get("object") is None:
         raise Refused("activity-incomplete")
     if not same_origin(uri, actor_uri):
         raise Refused("id-on-another-server")
-    if kind in _ONLY_DIRECT or type_of(undone) in _ONLY_DIRECT:
-        raise Refused("told-by-another")
     if same_origin(actor_uri, tx.settings.origin):
         is_news = kind in ("Create", "Update")
         return await _echo(tx, group, id_of(inner["object"]) or "") if is_news else "own-echo"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
-from community import following, groups, jobs, links, posts
+from community import following, groups, jobs, links, moderation, posts
 from community.db import Tx
-from community.models import Activity, Actor, Job, Membership, Post
+from community.models import Activity, Actor, Job, Membership
 from community.policy import Refused
 from federation.dereference import Unknown, retire
-from federation.site import Site
 from federation.translate import NotUnderstood, from_actor
 from federation.vocabulary import Document, id_of, type_of
 from inbox.registry import Received, handles
@@ -22,16 +21,9 @@ async def _ours(tx: Tx, received: Received) -> Actor:
     return target
 
 
-def _require_own_word(received: Received) -> None:
-    """Whom somebody follows, and where they move to, nobody else can tell us."""
-    if received.via is not None:
-        raise Refused("told-by-another")
-
-
 @handles("Follow")
 async def follow(tx: Tx, received: Received) -> str | None:
     """Accepted at once. A repeated Follow is answered again: the first Accept may have been lost."""
-    _require_own_word(received)
     target = await _ours(tx, received)
     if received.actor.kind == "group" and target.kind == "group":
         return await links.asked(tx, received.actor, target, follow=received.document, activity=received.activity)
@@ -69,7 +61,6 @@ async def _asked(tx: Tx, received: Received) -> Membership | None:
 async def accept(tx: Tx, received: Received) -> str | None:
     """Never answered with a Reject: NodeBB sends one for everything that it did not expect, and two that both did
     would never end."""
-    _require_own_word(received)
     membership = await _asked(tx, received)
     if membership is None or membership.state not in ("pending", "accepted"):
         return "not-asked-for"
@@ -82,7 +73,6 @@ async def accept(tx: Tx, received: Received) -> str | None:
 @handles("Reject")
 async def reject(tx: Tx, received: Received) -> str | None:
     """Of a follow, at once or later; else of something that we sent."""
-    _require_own_word(received)
     membership = await _asked(tx, received)
     if membership is None:
         return await _reject_delivery(tx, received)
@@ -136,7 +126,6 @@ async def _sent_by_us(tx: Tx, about: Document | str | None) -> Activity | None:
 @handles("Move")
 async def move(tx: Tx, received: Received) -> str | None:
     """An account moved, says the old one; and so says the new one, in its own document, read after the Move came."""
-    _require_own_word(received)
     uri = id_of(received.document.get("target"))
     if id_of(received.object) != received.actor.uri or uri is None:
         raise Refused("not-the-owner")
@@ -167,6 +156,9 @@ async def update_actor(tx: Tx, received: Received) -> str | None:
     if id_of(received.object) != received.actor.uri:
         raise Refused("not-the-owner")
     assert isinstance(received.object, dict)
+    if received.via is not None:  # it may be an old one, which nothing in it shows
+        await jobs.add(tx, "fetch-actor", {"uri": received.actor.uri}, key=f"fetch-actor:{received.actor.uri}")
+        return "looked-at-again"
     try:
         seen = from_actor(received.object, tx.now)
     except NotUnderstood as error:
@@ -184,21 +176,5 @@ async def delete_actor(tx: Tx, received: Received) -> str:
     """An account elsewhere was closed: it follows nothing any more, and what it wrote goes in the background."""
     actor = received.actor
     await retire(tx, actor)
-    await jobs.add(tx, "erase-posts", {"actor": actor.id}, key=f"erase-posts:{actor.id}")
+    await moderation.erase_all(tx, actor)
     return "actor-gone"
-
-
-@jobs.works("erase-posts")
-async def erase_posts(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
-    """Erase everything that a closed account wrote, fifty posts in a transaction."""
-    for job in claimed:
-        while True:
-            async with site.database.write() as tx:
-                actor = await tx.get_one(Actor, job.argument["actor"])
-                left = select(Post).where(Post.author_id == actor.id, Post.deleted_at.is_(None)).limit(50)
-                rest = (await tx.execute(left)).scalars().all()
-                for post in rest:
-                    await posts.erase(tx, actor, post)
-            if not rest:
-                break
-    return [jobs.Done(job) for job in claimed]

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from community import moderation, posts, text, topics
+from community import moderation, posts, topics
 from community.db import Tx
 from community.models import Actor, Post, Topic
 from community.policy import Refused, require, standing
@@ -23,15 +23,6 @@ from inbox.registry import Received, handles
 _NAMED_MAX = 20
 
 
-def _reason(document: dict[str, Any], length: int) -> str:
-    """Why, as plain words: Lemmy says it in ``summary``, Mastodon and NodeBB in ``content``."""
-    for field in ("summary", "content"):
-        value = document.get(field)
-        if isinstance(value, str) and value.strip():
-            return text.cut(text.plain(value[: length * 4]).strip(), length)
-    return ""
-
-
 # --- Reports ---------------------------------------------------------------------------------------------------------
 
 
@@ -39,8 +30,6 @@ def _reason(document: dict[str, Any], length: int) -> str:
 async def flag(tx: Tx, received: Received) -> str | None:
     """A report for our staff; never published and never passed on. Lemmy names one post, Mastodon and NodeBB the person
     first and then posts, Mastodon signing it all as its instance actor. What we do not hold is left out."""
-    if received.via is not None:
-        raise Refused("report-not-for-us")
     held: list[Post] = []
     about: Actor | None = None
     group: Actor | None = None
@@ -53,7 +42,7 @@ async def flag(tx: Tx, received: Received) -> str | None:
             about = person if person is not None and person.kind in ("person", "service") else None
     if not held and about is None:
         raise Refused("reference-missing" if not ids_of(received.object) else "post-not-held")
-    for uri in ids_of(received.document.get("to")):
+    for uri in ids_of(received.document.get("to"))[:_NAMED_MAX]:
         addressed = await tx.by_uri(Actor, uri)
         group = addressed if addressed is not None and addressed.kind == "group" and addressed.is_local else group
     made = await moderation.report(
@@ -62,7 +51,7 @@ async def flag(tx: Tx, received: Received) -> str | None:
         about=about,
         posts=held,
         group=group,
-        reason=_reason(received.document, moderation.MAX_REPORT),
+        reason=received.reason(moderation.MAX_REPORT),
         uri=id_of(received.document),
     )
     return "reported" if made else "already-reported"
@@ -80,15 +69,9 @@ async def _banned_from(tx: Tx, received: Received, block: Any) -> Actor | str:
     group = await tx.by_uri(Actor, target)
     if group is None or group.kind != "group":
         return "ban-of-another-server"
-    _check_place(received, group.id)
+    received.require_place(group.id)
     require("moderate", await standing(tx, received.by, group.id), None)
     return group
-
-
-def _check_place(received: Received, group_id: int) -> None:
-    """What a group announces counts for itself and for no other."""
-    if received.via is not None and received.via.id != group_id:
-        raise Refused("not-of-that-group")
 
 
 async def _person(tx: Tx, uri: str | None, group: Actor) -> Actor:
@@ -116,7 +99,7 @@ async def block(tx: Tx, received: Received) -> str | None:
         received.by,
         group,
         person,
-        reason=_reason(received.document, moderation.MAX_REASON),
+        reason=received.reason(moderation.MAX_REASON),
         until=until,
         removes_posts=received.document.get("removeData") is True,
         activity=received.original,
@@ -131,7 +114,7 @@ async def undo_block(tx: Tx, received: Received) -> str | None:
     if isinstance(group, str):
         return group
     person = await _person(tx, id_of(undone.get("object")), group)
-    reason = _reason(received.document, moderation.MAX_REASON)
+    reason = received.reason(moderation.MAX_REASON)
     is_new = await moderation.unban(tx, received.by, group, person, reason=reason, activity=received.original)
     return "let-in-again" if is_new else "was-not-banned"
 
@@ -142,14 +125,14 @@ async def undo_block(tx: Tx, received: Received) -> str | None:
 async def _topic_of(tx: Tx, received: Received, post: Post, refusal: str) -> Topic:
     if post.number != 1:
         raise Refused(refusal)
-    _check_place(received, (await tx.get_one(Topic, post.topic_id)).group_id)
+    received.require_place((await tx.get_one(Topic, post.topic_id)).group_id)
     return await tx.lock(Topic, post.topic_id)
 
 
 async def _close(tx: Tx, received: Received, post: Post, *, is_on: bool) -> str:
     topic = await _topic_of(tx, received, post, "only-topics-are-locked")
     was_on = topic.closed_at is not None
-    reason = _reason(received.document, moderation.MAX_REASON)
+    reason = received.reason(moderation.MAX_REASON)
     await topics.close(tx, received.by, topic, is_on=is_on, reason=reason, activity=received.original)
     if was_on is is_on:
         return "nothing-new"
@@ -195,7 +178,7 @@ async def _collection(tx: Tx, received: Received) -> tuple[Actor, bool]:
 
 async def _change(tx: Tx, received: Received, *, is_on: bool) -> str:
     group, is_of_moderators = await _collection(tx, received)
-    _check_place(received, group.id)
+    received.require_place(group.id)
     require("moderate", await standing(tx, received.by, group.id), None)
     if is_of_moderators:
         person = await _person(tx, id_of(received.object), group)
@@ -207,7 +190,7 @@ async def _change(tx: Tx, received: Received, *, is_on: bool) -> str:
     if topic.group_id != group.id:
         raise Refused("not-of-that-group")
     was_on = topic.pinned_at is not None
-    reason = _reason(received.document, moderation.MAX_REASON)
+    reason = received.reason(moderation.MAX_REASON)
     await topics.pin(tx, received.by, topic, is_on=is_on, reason=reason, activity=received.original)
     if was_on is is_on:
         return "nothing-new"

@@ -31,8 +31,7 @@ async def _take(tx: Tx, received: Received, question: str | None, option: str, u
         raise Refused("vote-without-poll")
     if not (await tx.get_one(Actor, post.author_id)).is_local:
         raise Refused("vote-elsewhere")
-    if received.via is not None and (await tx.get_one(Topic, post.topic_id)).group_id != received.via.id:
-        # A vote cannot be fetched from anywhere: the word of the group counts, and only for what is its own.
-        raise Refused("not-of-that-group")
+    # A vote cannot be fetched from anywhere: the word of the group counts.
+    received.require_place((await tx.get_one(Topic, post.topic_id)).group_id)
     await polls.vote(tx, received.actor, post, [option], uri=uri, activity=received.activity)
     return "voted"

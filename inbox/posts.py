@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from community import polls, posts, text
+from community import moderation, polls, posts
 from community.db import Tx
 from community.models import Actor, Post, Topic
 from community.policy import Refused, require, standing
@@ -54,6 +54,8 @@ async def update(tx: Tx, received: Received) -> str | None:
         raise Refused("only-the-author")
     if not seen.is_public:
         raise Refused("not-public")
+    if received.via is not None and seen.edited_at is None:  # it may be an old one, announced again
+        raise Stale(seen.uri)
     changed = await posts.edit(tx, received.actor, post, await written(tx, seen), activity=received.original)
     if seen.poll is not None and post.kind == "Question":
         # An edit is passed on as such, with the tallies in it.
@@ -82,8 +84,7 @@ async def delete(tx: Tx, received: Received) -> str | None:
     if post.author_id == received.actor.id:
         await posts.erase(tx, received.actor, post, activity=received.original)
         return "deleted"
-    reason = received.document.get("summary")
-    reason = text.plain(reason)[:500] if isinstance(reason, str) else ""
+    reason = received.reason(moderation.MAX_REASON)
     await posts.erase(tx, received.by, post, reason=reason, activity=received.original)
     return "removed"
 
@@ -112,6 +113,5 @@ async def held_post(tx: Tx, received: Received) -> Post:
     post = await posts.find_by_uri(tx, uri) if uri else None
     if post is None:
         raise Refused("post-not-held")
-    if received.via is not None and (await tx.get_one(Topic, post.topic_id)).group_id != received.via.id:
-        raise Refused("not-of-that-group")
+    received.require_place((await tx.get_one(Topic, post.topic_id)).group_id)
     return post

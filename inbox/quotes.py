@@ -13,8 +13,6 @@ from inbox.registry import Received, handles
 @handles("QuoteRequest")
 async def answer(tx: Tx, received: Received) -> str | None:
     """Granted for what stands here in public; the answer names where the permission can be read."""
-    if received.via is not None:
-        raise Refused("told-by-another")
     uri, quoting_uri = id_of(received.object), id_of(received.document.get("instrument"))
     if uri is None or quoting_uri is None:
         raise Refused("reference-missing")

@@ -145,6 +145,8 @@ class Inbox:
             # Its key is gone with it: asking for it would be one fruitless request for every closed account there is.
             return "nothing-to-do"
         envelope = await self._prove(claim, actor_uri, host, request)
+        if envelope is None:  # what others forge in its name is not held against a server
+            self._counts[host] += 1
         row = {
             "uri": uri,
             "direction": "in",
@@ -174,8 +176,7 @@ class Inbox:
             self._heard_at = {host: at for host, at in self._heard_at.items() if now - at < HEARD_SECONDS}
             self._forwarded.clear()
             self._resting = {key: until for key, until in self._resting.items() if until > now}
-        self._counts[host] += 1
-        if self._counts[host] > self.site.settings.inbox_per_minute:
+        if self._counts[host] >= self.site.settings.inbox_per_minute:
             raise Refusal(429, "too-many", retry_after=60)
 
     async def _is_known(self, actor_uri: str) -> bool:

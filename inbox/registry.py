@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from community import text
 from community.db import Tx
 from community.models import Activity, Actor
+from community.policy import Refused
 from federation.vocabulary import Document, type_of
 
 
@@ -41,6 +43,19 @@ class Received:
     @property
     def object(self) -> Any:
         return self.document.get("object")
+
+    def reason(self, length: int) -> str:
+        """Why, as plain words: Lemmy says it in ``summary``, Mastodon and NodeBB in ``content``."""
+        for name in ("summary", "content"):
+            value = self.document.get(name)
+            if isinstance(value, str) and value.strip():
+                return text.cut(text.plain(value[: length * 4]).strip(), length)
+        return ""
+
+    def require_place(self, group_id: int) -> None:
+        """Refused for what a group announces of another than itself."""
+        if self.via is not None and self.via.id != group_id:
+            raise Refused("not-of-that-group")
 
 
 # A handler answers with the outcome to be kept, None for the usual "done".

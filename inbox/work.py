@@ -22,11 +22,13 @@ from federation.signatures import BadKey, BadSignature
 from federation.site import Site
 from federation.vocabulary import Document, id_of, type_of
 from inbox.dispatch import carry_out, stones_of
+from inbox.groups import ITEM
 
 log = logging.getLogger("folkmoot.inbox")
 
 ATTEMPTS_MAX = 6
-FORWARDED_FETCHES = 6
+# For what somebody forwards, and for each of many things in one announcement.
+FEW_FETCHES = 6
 
 
 @jobs.works("receive", batch=True)
@@ -141,8 +143,8 @@ async def _alone(site: Site, job: jobs.Claimed) -> jobs.Failed | None:
     budget = Budget(fetches=20, seconds=30)
     try:
         is_forwarded = await _verify_kept(site, uri)
-        if is_forwarded:
-            budget = Budget(fetches=FORWARDED_FETCHES, seconds=15)
+        if is_forwarded or ITEM in uri:
+            budget = Budget(fetches=FEW_FETCHES, seconds=15)
         for _ in range(25):
             try:
                 async with site.database.write() as tx:

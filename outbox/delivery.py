@@ -63,6 +63,12 @@ class To:
     own_inbox: bool = False
 
 
+async def is_on_forum(tx: Tx, actor: Actor) -> bool:
+    """Whether somebody is at home on a server that reads the activities inside announcements."""
+    host = await tx.find(Host, actor.host) if actor.host else None
+    return host is not None and host.software in FORUMS
+
+
 def new_uri(tx: Tx) -> str:
     """An id for a new activity: short (PieFed keeps a hundred characters), lower case, never used again."""
     return f"{tx.settings.origin}/a/{secrets.token_hex(9)}"

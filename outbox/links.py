@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from community import jobs, links, text
+from community import jobs, links
 from community.db import Tx
 from community.events import LinkChanged, on
 from community.models import Actor, Link
+from federation import nodeinfo
 from federation.client import Budget, BudgetSpent, FetchError
+from federation.shapes import words
 from federation.site import Site
-from federation.vocabulary import host_of
 
 LOOK_AGAIN = timedelta(hours=12)
 TRIES = 4
@@ -40,7 +41,8 @@ async def look_at_city(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Res
         host, city = job.argument["host"], None
         try:
             if not await site.blocks(host):
-                city = await _read_city(site, host, Budget(fetches=3, seconds=15))
+                info = await nodeinfo.read(site.client, host, Budget(fetches=3, seconds=15))
+                city = _city_of(host, info) if info else None
         except (FetchError, BudgetSpent) as error:
             if job.attempts < TRIES:
                 results.append(jobs.Failed(job, str(error)))
@@ -61,37 +63,20 @@ async def look_at_city(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Res
     return results
 
 
-async def _read_city(site: Site, host: str, budget: Budget) -> links.City | None:
-    found = await site.client.get_json(f"{site.client.root_of(host)}/.well-known/nodeinfo", budget=budget)
-    listed = found.get("links")
-    for each in listed if isinstance(listed, list) else []:
-        address = str(each.get("href", "")) if isinstance(each, dict) else ""
-        if host_of(address) != host or "/ns/schema/2." not in str(each.get("rel", "")):
-            continue
-        return _city_of(host, await site.client.get_json(address, budget=budget))
-    return None
-
-
 def _city_of(host: str, info: dict[str, Any]) -> links.City:
     """What NodeInfo's free ``metadata`` says, as far as it is of the usual shape: nodeName and nodeDescription are
     what Misskey, Pleroma, Lemmy and NodeBB write there; ``themes`` (slug and name) is ours."""
-    metadata, software = info.get("metadata"), info.get("software")
+    metadata = info.get("metadata")
     said: dict[str, Any] = metadata if isinstance(metadata, dict) else {}
-    name = software.get("name") if isinstance(software, dict) else ""
     themes = said.get("themes")
     return links.City(
         host,
-        _words(said.get("nodeName"), 80),
-        _words(said.get("nodeDescription"), 500),
-        _words(name, 50).lower(),
+        words(said.get("nodeName"), 80),
+        words(said.get("nodeDescription"), 500),
+        nodeinfo.software_of(info),
         tuple(
-            (_words(each.get("slug"), 50), _words(each.get("name"), 80))
+            (words(each.get("slug"), 50), words(each.get("name"), 80))
             for each in (themes if isinstance(themes, list) else [])[:THEMES_MAX]
             if isinstance(each, dict)
         ),
     )
-
-
-def _words(value: object, most: int) -> str:
-    """Plain text of one line: some servers put HTML there."""
-    return text.cut(" ".join(text.plain(value).split()), most) if isinstance(value, str) else ""

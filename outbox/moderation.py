@@ -13,10 +13,10 @@ from typing import Any
 from community import groups, posts
 from community.db import Tx
 from community.events import Banned, ModeratorChanged, Reported, TopicChanged, on
-from community.models import Activity, Actor, Host, Post, Topic
+from community.models import Activity, Actor, Post, Topic
 from federation import translate
 from federation.vocabulary import PUBLIC, Document, format_time, id_of
-from outbox.delivery import FORUMS, To, new_uri, send
+from outbox.delivery import To, is_on_forum, new_uri, send
 
 
 async def _tell(
@@ -50,15 +50,10 @@ async def _tell(
         return
     wrapped = translate.announce(new_uri(tx), group, inner, id_of(inner["actor"]) or "", tx.now)
     to = [To(followers_of=(group.id,), form="wrapped")]
-    if besides is not None and await _is_on_forum(tx, besides):
+    # Mastodon takes a Block for one between two people, whatever its target.
+    if besides is not None and await is_on_forum(tx, besides):
         to.append(To(actors=(besides.id,)))
     await send(tx, wrapped, group, *to)
-
-
-async def _is_on_forum(tx: Tx, actor: Actor) -> bool:
-    """Mastodon takes a Block for one between two people, whatever its target: only forums are told of a ban."""
-    host = await tx.find(Host, actor.host) if actor.host else None
-    return host is not None and host.software in FORUMS
 
 
 def _why(reason: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from community import links, posts
 from community.db import Tx
 from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
 from community.models import Activity, Actor, Post, Topic
+from community.policy import state_of_host
 from federation import translate
 from federation.vocabulary import PUBLIC, Document, id_of, same_origin, type_of
 from outbox import documents
@@ -78,6 +79,8 @@ async def _share(tx: Tx, group: Actor, post: Post, author: Actor) -> None:
     """A fresh topic of a linked group is boosted by our theme to its followers on microblogs, once. It is never
     announced whole, which is what makes loops impossible: forums take nothing but the home's own word."""
     if post.created_at < tx.now - SHARED_FOR:
+        return
+    if any([await state_of_host(tx, actor.host) != "open" for actor in (group, author)]):
         return
     for theme in await links.themes_linked_with(tx, group.id):
         boost = translate.announce(new_uri(tx), theme, post.uri, author.uri, tx.now)

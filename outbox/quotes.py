@@ -10,17 +10,20 @@ from federation.vocabulary import Document
 from outbox.delivery import To, new_uri, send
 
 
+def _uri(tx: Tx, quote: Quote) -> str:
+    return f"{tx.settings.origin}/q/{quote.id}"
+
+
 def authorization(tx: Tx, quote: Quote, post: Post, author_uri: str) -> Document:
     """The permission as it is served at its own address."""
-    uri = f"{tx.settings.origin}/q/{quote.id}"
-    return shapes.to_quote_authorization(uri, author_uri, quote.quoting_uri, post.uri)
+    return shapes.to_quote_authorization(_uri(tx, quote), author_uri, quote.quoting_uri, post.uri)
 
 
 @on(QuoteAnswered)
 async def answer(tx: Tx, event: QuoteAnswered) -> None:
     """Accept with the address of the permission, or Reject; signed by the author who is quoted."""
     kind = "Reject" if event.quote is None else "Accept"
-    result = {} if event.quote is None else {"result": f"{tx.settings.origin}/q/{event.quote.id}"}
+    result = {} if event.quote is None else {"result": _uri(tx, event.quote)}
     about = {"@context": shapes.QUOTE_CONTEXT, "to": [event.by.uri], **result}
     document = translate.activity(kind, new_uri(tx), event.author, event.request, tx.now, **about)
     await send(tx, document, event.author, To(actors=(event.by.id,), own_inbox=True))
@@ -28,6 +31,5 @@ async def answer(tx: Tx, event: QuoteAnswered) -> None:
 
 @on(QuoteRevoked)
 async def withdraw(tx: Tx, event: QuoteRevoked) -> None:
-    uri = f"{tx.settings.origin}/q/{event.quote.id}"
-    document = translate.activity("Delete", new_uri(tx), event.author, uri, tx.now, to=[event.by.uri])
+    document = translate.activity("Delete", new_uri(tx), event.author, _uri(tx, event.quote), tx.now, to=[event.by.uri])
     await send(tx, document, event.author, To(actors=(event.by.id,), own_inbox=True))

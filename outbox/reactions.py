@@ -10,10 +10,10 @@ import json
 
 from community.db import Tx
 from community.events import Reacted, on
-from community.models import Actor, Host, Topic
+from community.models import Actor, Topic
 from federation import translate
 from federation.vocabulary import Document
-from outbox.delivery import FORUMS, To, new_uri, send
+from outbox.delivery import To, is_on_forum, new_uri, send
 from outbox.posts import wrap
 
 
@@ -26,7 +26,7 @@ async def tell(tx: Tx, event: Reacted) -> None:
         abroad = tuple(actor.id for actor in (author, group) if not actor.is_local and actor.kind != "application")
         if abroad:
             await send(tx, vote, event.by, To(actors=abroad))
-    elif event.activity is not None and await _is_on_forum(tx, event.by):
+    elif event.activity is not None and await is_on_forum(tx, event.by):
         vote = json.loads(event.activity.document)
     else:
         return
@@ -43,8 +43,3 @@ def _vote(tx: Tx, event: Reacted, author: Actor, group: Actor) -> Document:
         return vote
     vote.pop("@context")
     return translate.activity("Undo", new_uri(tx), event.by, vote, tx.now, to=to, **audience)
-
-
-async def _is_on_forum(tx: Tx, actor: Actor) -> bool:
-    host = await tx.find(Host, actor.host)
-    return host is not None and host.software in FORUMS

@@ -1,4 +1,9 @@
 """What a browser sees and an administrator types: pages, sign-in, live pages, the command line.
 
-Read ``app`` first: it puts the rooms together and names every route.
+Read ``app`` first: it puts the rooms together and names every route. ``auth`` is who looks and whether a form is ours,
+``render`` templates and filters, ``sentences`` the words for refusals. ``objects`` answers as ActivityPub. Pages:
+``pages_read``, ``pages_write`` and ``topic_view`` (themes and topics), ``polls``, ``threads`` (how complete one is),
+``abroad`` and ``moving`` (other servers), ``accounts``, ``moderation``, ``staff``, ``staff_hosts``, ``cities`` (links,
+this house). ``live`` keeps open pages fresh. ``cli`` is the command line, ``running`` what it starts, ``init`` a new
+instance, ``demo`` three of them.
 """

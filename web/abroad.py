@@ -9,18 +9,18 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from aiohttp import web
 
-from community import following, groups, members, text, topics
+from community import following, groups, jobs, members, text, topics
 from community.db import Tx
 from community.models import Account, Actor, Post, Theme, Topic
-from community.policy import NotThere, Refused, refusal, see, standing
+from community.policy import NotThere, Refused, refusal, require, see, standing
 from federation import webfinger
 from federation.client import FetchError, Forbidden
-from federation.lookup import NotFound, look_up
+from federation.lookup import FoundFeed, NotFound, look_up
 from federation.site import Site
 from federation.vocabulary import host_of, same_origin
 from web import auth
-from web.auth import Limit, client_address, count_try, field, read_form, require_viewer, seconds_to_wait, viewer
-from web.pages_read import SORTS, number_in
+from web.auth import Limit, client_address, field, read_form, require_viewer, take_turn, to_number, viewer
+from web.pages_read import SORTS, page_number
 from web.render import actor_path, page, topic_path
 from web.site_key import SITE
 
@@ -37,8 +37,7 @@ async def _found(request: web.Request, account: Account, typed: str) -> str:
     minutes."""
     site, limit = request.app[SITE], Limit(f"find:{account.actor_id}", 30, 10)
     async with site.database.write() as tx:
-        wait = await seconds_to_wait(tx, limit)
-        await count_try(tx, limit)
+        wait = await take_turn(tx, limit)
     if wait:
         raise NotFound("too-many-tries")
     return await look_up(site, typed)
@@ -83,6 +82,8 @@ async def find(request: web.Request) -> web.Response:
     if typed:
         try:
             raise web.HTTPSeeOther(await _page_of(site, await _found(request, account, typed)))
+        except FoundFeed as found:
+            return await page(request, "abroad/feed.html", feed=found.feed, here="find")
         except NotFound as error:
             wrong = error.reason
             if error.author_uri:
@@ -99,7 +100,7 @@ async def find(request: web.Request) -> web.Response:
 async def following_page(request: web.Request) -> web.Response:
     """Whom one follows elsewhere, and what is new there."""
     account, actor = require_viewer(request)
-    number = max(1, min(number_in(request, "page", 1), 100_000))
+    number = page_number(request)
     async with request.app[SITE].database.read() as tx:
         followed = await following.followed(tx, actor.id)
         places = [each.actor.id for each in followed if each.state != "rejected"]
@@ -120,14 +121,12 @@ async def follow(request: web.Request) -> web.Response:
     """Follow a group or person, or stop it; ``next`` is the page that leads on."""
     account, actor = require_viewer(request)
     form = await read_form(request)
-    number = field(form, "actor")
     limit = Limit(f"follow:{account.actor_id}", 100, 60)
     async with request.app[SITE].database.write() as tx:
-        if await seconds_to_wait(tx, limit):
+        if await take_turn(tx, limit):
             raise Refused("too-many-tries")
-        await count_try(tx, limit)
         by = await tx.get_one(Actor, actor.id)
-        target = await tx.get(Actor, int(number) if number.isascii() and number.isdigit() and len(number) < 16 else 0)
+        target = await tx.get(Actor, to_number(field(form, "actor")))
         if target is None or (target.is_local and target.kind != "group"):
             raise NotThere
         is_on = field(form, "action") == "follow"
@@ -140,6 +139,22 @@ async def follow(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(auth.safe_next(given) if given else where)
 
 
+@routes.post("/follow/feed")
+async def follow_feed(request: web.Request) -> web.Response:
+    """Follow every community of a feed, one after the other in the background."""
+    account, actor = require_viewer(request)
+    uri = field(await read_form(request), "uri")
+    if host_of(uri) is None:
+        raise NotThere
+    limit = Limit(f"feed:{account.actor_id}", 10, 60)
+    async with request.app[SITE].database.write() as tx:
+        if await take_turn(tx, limit):
+            raise Refused("too-many-tries")
+        require("follow", await standing(tx, await tx.get_one(Actor, actor.id)), actor)
+        await jobs.add(tx, "follow-feed", {"actor": actor.id, "uri": uri}, key=f"follow-feed:{actor.id}:{uri}")
+    raise web.HTTPSeeOther("/following")
+
+
 # --- the page of a group elsewhere
 
 
@@ -149,7 +164,7 @@ async def place(request: web.Request) -> web.Response:
     sort = request.query.get("sort", "latest")
     if sort not in SORTS or (sort == "unread" and not who):
         sort = "latest"
-    number = max(1, min(number_in(request, "page", 1), 100_000))
+    number = page_number(request)
     async with site.database.read() as tx:
         theme = await _place_at(tx, request.match_info["slug"])
         group = theme.actor
@@ -237,6 +252,8 @@ async def _intent(request: web.Request, typed: str, kind: type[Actor] | type[Pos
                 state = await following.state_of(tx, actor, thing)
             else:
                 topic = await see(tx, await standing(tx, actor), Topic, thing.topic_id)
+    except FoundFeed:
+        thing, wrong = None, "not-understood-there"
     except NotFound as error:
         thing, wrong = None, error.reason
     return await page(
@@ -342,8 +359,7 @@ async def away(request: web.Request) -> web.Response:
             # A handle makes us ask another server: nobody may have us do that without end.
             limit = Limit(f"away:{client_address(request)}", 20, 10)
             async with site.database.write() as tx:
-                wrong = "too-many-tries" if await seconds_to_wait(tx, limit) else ""
-                await count_try(tx, limit)
+                wrong = "too-many-tries" if await take_turn(tx, limit) else ""
         if not wrong:
             address, kept, wrong = await _door(site, server, uri, kind)
     # Not a redirect: browsers count it as the form's target, and forms here may only lead to this site. Whoever comes

@@ -32,7 +32,6 @@ async def _form_page(
 ) -> web.Response:
     """A form with what was typed, but for passwords: 422 beside what is wrong, 429 with the seconds to wait."""
     wrong = wrong or {}
-    first = next(iter(wrong), "")
     return await render.page(
         request,
         template,
@@ -40,7 +39,7 @@ async def _form_page(
         headers={**_NO_STORE, **({"Retry-After": str(wait)} if wait else {})},
         form={name: value for name, value in form.items() if name not in _SECRET_FIELDS},
         wrong=wrong,
-        focus=lambda name: {"autofocus": "autofocus"} if name == first else {},
+        focus=auth.focus_on(wrong),
         minutes=-(-wait // 60),
         **context,
     )
@@ -112,9 +111,8 @@ async def sign_up(request: web.Request) -> web.Response:
     key_pair = await keys.make(site.settings.secret())
     token = ""
     async with site.database.write() as tx:
-        wait = await auth.seconds_to_wait(tx, limit)
+        wait = await auth.take_turn(tx, limit)
         if not wait:
-            await auth.count_try(tx, limit)
             try:
                 account = await members.sign_up(
                     tx,
@@ -310,7 +308,7 @@ async def sign_out_devices(request: web.Request) -> web.Response:
         if device == "others":
             await members.end_sessions(tx, account, but=here)
         else:
-            session = await tx.get(Session, _number(device))
+            session = await tx.get(Session, auth.to_number(device))
             if session is not None:
                 await members.end_session(tx, account, session.id)
     if device == str(here):
@@ -318,11 +316,6 @@ async def sign_out_devices(request: web.Request) -> web.Response:
         auth.forget(response, site.settings)
         return response
     raise _done("/settings/devices")
-
-
-def _number(text: str) -> int:
-    """An id out of a form; 0, which no row has, for anything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
 @lru_cache(maxsize=1)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from multidict import CIMultiDict
+from sqlalchemy.exc import IntegrityError
 
 import inbox as _inbox  # registers every handler
 import outbox as _outbox  # registers every subscriber
@@ -68,6 +69,7 @@ def build(site: Site) -> web.Application:
             documents,
             auth.viewer_middleware,
             auth.csrf_middleware,
+            again,
         ],
         client_max_size=BODY_MAX,
     )
@@ -152,6 +154,16 @@ _TITLES = {
     405: N_("Not that way"),
     413: N_("Too large"),
 }
+
+
+@web.middleware
+async def again(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """On PostgreSQL the same may be written twice at one moment, as by a double click: who comes second is served anew,
+    and finds it there."""
+    for _ in range(3):
+        with contextlib.suppress(IntegrityError):
+            return await handler(request)
+    return await handler(request)
 
 
 @web.middleware

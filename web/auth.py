@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -22,7 +22,7 @@ from community import house, members, notifications, throttles
 from community.addresses import address_of
 from community.db import Tx
 from community.models import Account, Actor, Throttle
-from community.policy import Refused
+from community.policy import Refused, require, standing
 from community.settings import Settings
 from web.sentences import N_
 from web.site_key import SITE
@@ -93,6 +93,15 @@ def require_viewer(request: web.Request) -> tuple[Account, Actor]:
         parts = urlsplit(request.headers.get("Referer", ""))
         back = parts.path + ("?" + parts.query if parts.query else "")
     raise web.HTTPSeeOther("/sign-in?next=" + quote(safe_next(back), safe="/"))
+
+
+async def require_may(request: web.Request, action: str) -> Actor:
+    """The actor that is signed in, who may do this on the whole site. Asked before a staff page is shown; what the page
+    then does asks again."""
+    _, actor = require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        require(action, await standing(tx, actor))
+    return actor
 
 
 def safe_next(path: str | None) -> str:
@@ -324,6 +333,22 @@ def field(form: Form, name: str) -> str:
     return form.get(name, "")
 
 
+def complaints(error: members.Invalid | Refused, name: str) -> dict[str, str]:
+    """What is wrong by field; a refusal stands beside the field ``name``."""
+    return dict(error.fields) if isinstance(error, members.Invalid) else {name: error.reason}
+
+
+def focus_on(wrong: Mapping[str, str]) -> Callable[[str], dict[str, str]]:
+    """For templates: the attributes of a field that put the cursor into the first one that is wrong."""
+    first = next(iter(wrong), "")
+    return lambda name: {"autofocus": "autofocus"} if name == first else {}
+
+
+def to_number(typed: str) -> int:
+    """A whole number as it came in a form or query; 0, which no row has, for anything else."""
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
+
+
 # --- limits
 
 
@@ -370,3 +395,11 @@ async def count_try(tx: Tx, *limits: Limit) -> None:
     await _line_up(tx, limits)
     for limit in limits:
         await throttles.count(tx, limit.key, limit.minutes)
+
+
+async def take_turn(tx: Tx, *limits: Limit) -> int:
+    """Count a try where one is allowed now, and answer 0; else how many seconds to wait."""
+    wait = await seconds_to_wait(tx, *limits)
+    if not wait:
+        await count_try(tx, *limits)
+    return wait

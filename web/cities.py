@@ -12,10 +12,10 @@ from community.db import Tx
 from community.models import Actor, Link, Theme
 from community.policy import NotThere, Refused
 from community.settings import COLOUR, LANGUAGES
-from federation.lookup import NotFound, look_up
+from federation.lookup import FoundFeed, NotFound, look_up
 from federation.webfinger import parse_handle
 from web import auth, colours, render
-from web.auth import Form, Limit, count_try, field, seconds_to_wait
+from web.auth import Form, Limit, field, take_turn, to_number
 from web.sentences import N_
 from web.site_key import SITE
 
@@ -111,13 +111,14 @@ async def _propose(request: web.Request, actor: Actor, form: Form) -> None:
     async with site.database.write() as tx:
         if await groups.group_by_handle(tx, slug) not in [theme.actor for theme in await _kept_themes(tx, actor)]:
             raise members.Invalid(theme="theme-unknown")
-        if await seconds_to_wait(tx, limit):
+        if await take_turn(tx, limit):
             raise members.Invalid(address="too-many-tries")
-        await count_try(tx, limit)
     handle = parse_handle(typed)
     try:
         # Where a person and a group share a handle (Lemmy) it is the group that is meant.
         uri = await look_up(site, f"!{handle[0]}@{handle[1]}" if handle is not None else typed)
+    except FoundFeed:
+        raise members.Invalid(address="link-no-group") from None
     except NotFound as error:
         raise members.Invalid(address=error.reason) from None
     async with site.database.write() as tx:
@@ -147,10 +148,7 @@ async def _decide(tx: Tx, actor: Actor, form: Form, action: str) -> None:
 
 
 async def _link(tx: Tx, form: Form) -> Link:
-    numbers = [field(form, name) for name in ("group", "other")]
-    if not all(number.isascii() and number.isdigit() and len(number) < 19 for number in numbers):
-        raise NotThere
-    link = await links.find(tx, int(numbers[0]), int(numbers[1]))
+    link = await links.find(tx, to_number(field(form, "group")), to_number(field(form, "other")))
     if link is None:
         raise NotThere
     return link
@@ -181,16 +179,9 @@ def _contrasts(light: str, dark: str) -> tuple[float, float]:
     )
 
 
-async def _require_admin(request: web.Request) -> Actor:
-    _, actor = auth.require_viewer(request)
-    async with request.app[SITE].database.read() as tx:
-        policy.require("administer", await policy.standing(tx, actor))
-    return actor
-
-
 @routes.get("/staff/house")
 async def house_page(request: web.Request) -> web.Response:
-    await _require_admin(request)
+    await auth.require_may(request, "administer")
     now = await house.of(request.app[SITE].database)
     return await _house_page(
         request,
@@ -202,7 +193,7 @@ async def house_page(request: web.Request) -> web.Response:
 @routes.post("/staff/house")
 async def change_house(request: web.Request) -> web.Response:
     """``remove_logo`` takes the logo away; ``preview`` only shows the colours; anything else saves all of it."""
-    actor = await _require_admin(request)
+    actor = await auth.require_may(request, "administer")
     database = request.app[SITE].database
     form = await auth.read_form(request)
     posted = await request.post()

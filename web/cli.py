@@ -20,7 +20,7 @@ from community.events import ActorChanged, emit
 from community.members import Invalid
 from community.models import Activity, Job, Post, Topic
 from community.policy import Refused
-from federation import dereference
+from federation import lookup
 from federation import site as sites
 from federation.client import Budget, FetchError
 from federation.site import Site
@@ -266,7 +266,7 @@ def post(author: str, slug: str | None, title: str | None, reply_to: str | None)
     source = sys.stdin.read()
 
     async def action(site: Site) -> str:
-        await dereference.resolve_mentions(site, source)
+        await lookup.look_up_mentions(site, source)
         async with site.database.write() as tx:
             actor = await members.find_local(tx, author)
             if actor is None:

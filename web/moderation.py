@@ -5,21 +5,18 @@ Whatever is typed comes back with a mistake. Every act asks the policy in ``comm
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime, timedelta
 
 from aiohttp import web
 
-from community import groups, members, moderation, posts
+from community import groups, moderation, posts
 from community.db import Tx
 from community.members import Invalid
 from community.models import Actor, Post, Report, Theme, Topic
 from community.policy import NotThere, Refused, require, standing
-from federation import webfinger
-from federation.client import Budget, BudgetSpent, FetchError
-from federation.dereference import fetch_actor, store_actor
+from federation.lookup import NotFound, look_up_person
 from federation.site import Site
-from web.auth import Form, field, read_form, require_viewer
+from web.auth import Form, complaints, field, read_form, require_viewer, to_number
 from web.pages_read import ID, find_post, find_theme
 from web.render import page, topic_path
 from web.sentences import N_
@@ -42,11 +39,6 @@ def _until(tx: Tx, form: Form) -> datetime | None:
     if chosen not in DURATIONS:
         raise Invalid(days="duration-unknown")
     return tx.now + timedelta(days=int(chosen)) if chosen else None
-
-
-def _complaints(error: Invalid | Refused, name: str) -> dict[str, str]:
-    """What is wrong by field; a refusal stands beside the field ``name``."""
-    return dict(error.fields) if isinstance(error, Invalid) else {name: error.reason}
 
 
 # --- reporting a post
@@ -183,21 +175,20 @@ async def answer_report(request: web.Request) -> web.Response:
     """``decision`` is act (do what is ticked and close), resolve or dismiss."""
     _, actor = require_viewer(request)
     form = await read_form(request)
-    decision, number = field(form, "decision"), field(form, "report")
+    decision = field(form, "decision")
     if decision not in ("act", "resolve", "dismiss"):
         raise web.HTTPBadRequest(text=N_("The decision is act, resolve or dismiss."))
     try:
         async with request.app[SITE].database.write() as tx:
             by = await tx.get_one(Actor, actor.id)
-            is_number = number.isascii() and number.isdigit() and len(number) < 16
-            found = await moderation.find_report(tx, by, int(number)) if is_number else None
+            found = await moderation.find_report(tx, by, to_number(field(form, "report")))
             if found is None:
                 raise NotThere
             if decision == "act":
                 await _act(tx, by, found, form)
             await moderation.resolve(tx, by, found, "dismissed" if decision == "dismiss" else "resolved")
     except (Invalid, Refused) as error:
-        return await _reports_page(request, typed=form, wrong=_complaints(error, "reason"))
+        return await _reports_page(request, typed=form, wrong=complaints(error, "reason"))
     raise web.HTTPSeeOther("/staff/reports")
 
 
@@ -230,24 +221,10 @@ async def _act(tx: Tx, by: Actor, found: Report, form: Form) -> None:
 
 async def _person(site: Site, handle: str) -> Actor:
     """The person with a handle, who is met now where that has not happened before. Raises Invalid."""
-    name, _, host = handle.strip().removeprefix("@").partition("@")
-    async with site.database.read() as tx:
-        person = await members.find(tx, name, host)
-    if person is None and host and host != site.settings.host:
-        parsed = webfinger.parse_handle(handle)
-        if parsed is None:
-            raise Invalid(handle="handle-unknown")
-        budget = Budget(fetches=6, seconds=8)
-        try:
-            async with asyncio.timeout(10):
-                seen = await fetch_actor(site, await webfinger.find(site.client, *parsed, budget), budget)
-            async with site.database.write() as tx:
-                person = await store_actor(tx, seen)
-        except (FetchError, BudgetSpent, Refused, TimeoutError):
-            raise Invalid(handle="handle-unknown") from None
-    if person is None or person.kind not in ("person", "service"):
-        raise Invalid(handle="handle-unknown")
-    return person
+    try:
+        return await look_up_person(site, handle)
+    except NotFound:
+        raise Invalid(handle="handle-unknown") from None
 
 
 async def _moderated_theme(tx: Tx, request: web.Request, actor: Actor) -> Theme:
@@ -311,7 +288,7 @@ async def change_people(request: web.Request) -> web.Response:
             else:
                 await moderation.unban(tx, by, group, person, reason=reason)
     except (Invalid, Refused) as error:
-        wrong = _complaints(error, name)
+        wrong = complaints(error, name)
         return await _people_page(
             request, typed=form, wrong={name if key == "handle" else key: value for key, value in wrong.items()}
         )
@@ -358,5 +335,5 @@ async def change_suspended(request: web.Request) -> web.Response:
             else:
                 await moderation.unsuspend(tx, by, person)
     except (Invalid, Refused) as error:
-        return await _suspended_page(request, typed=form, wrong=_complaints(error, "handle"))
+        return await _suspended_page(request, typed=form, wrong=complaints(error, "handle"))
     raise web.HTTPSeeOther("/staff/suspended")

@@ -9,7 +9,7 @@ from community.models import Account, Actor
 from community.policy import Refused
 from federation.client import Budget, BudgetSpent, FetchError
 from federation.dereference import fetch_actor, store_actor
-from federation.lookup import NotFound, look_up
+from federation.lookup import NotFound, look_up_person
 from federation.site import Site
 from web import auth, render
 from web.auth import Form, Limit, field
@@ -26,7 +26,6 @@ async def _moving_page(
 ) -> web.Response:
     account, _ = auth.require_viewer(request)
     wrong = wrong or {}
-    first = next(iter(wrong), "")
     async with request.app[SITE].database.read() as tx:
         actor = await tx.get_one(Actor, account.actor_id)
         known = {each.uri: each for each in await tx.preload(Actor, [*actor.also_known_as, actor.moved_to])}
@@ -38,7 +37,7 @@ async def _moving_page(
         which="moving",
         form={name: value for name, value in form.items() if name not in ("password", "csrf")},
         wrong=wrong,
-        focus=lambda name: {"autofocus": "autofocus"} if name == first else {},
+        focus=auth.focus_on(wrong),
         minutes=-(-wait // 60),
         is_saved="saved" in request.query,
         aliases=[(uri, known.get(uri)) for uri in actor.also_known_as],
@@ -60,9 +59,7 @@ async def moving(request: web.Request) -> web.Response:
     action = field(form, "action")
     limit = Limit(f"moving:{account.actor_id}", 10, 60)
     async with request.app[SITE].database.write() as tx:
-        wait = await auth.seconds_to_wait(tx, limit) if action in ("add", "move") else 0
-        if not wait and action in ("add", "move"):
-            await auth.count_try(tx, limit)
+        wait = await auth.take_turn(tx, limit) if action in ("add", "move") else 0
     if wait:
         return await _moving_page(request, form, wait=wait)
     try:
@@ -83,14 +80,12 @@ async def moving(request: web.Request) -> web.Response:
 async def _person(site: Site, typed: str, name: str) -> str:
     """The URI of somebody elsewhere, as named in the field ``name``. Raises Invalid."""
     try:
-        uri = await look_up(site, typed.strip())
+        actor = await look_up_person(site, typed)
     except NotFound as error:
         raise members.Invalid(**{name: error.reason}) from None
-    async with site.database.read() as tx:
-        actor = await tx.by_uri(Actor, uri)
-    if actor is None or actor.kind not in ("person", "service") or actor.is_local:
+    if actor.is_local:
         raise members.Invalid(**{name: "not-a-person-elsewhere"})
-    return uri
+    return actor.uri
 
 
 async def _add_alias(site: Site, account: Account, typed: str) -> None:

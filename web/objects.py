@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from community import groups, house, members, policy, posts, quotes, topics
 from community.db import Tx
 from community.models import Account, Activity, Actor, Post, Topic
-from federation import translate, webfinger
+from federation import nodeinfo, translate, webfinger
 from federation.site import USER_AGENT
 from federation.vocabulary import ACTIVITY_JSON, AS2, Document, is_public
 from outbox import collections, documents
@@ -245,10 +245,9 @@ async def _host_meta(request: web.Request) -> web.Response:
 @routes.get("/.well-known/nodeinfo")
 async def _nodeinfo_links(request: web.Request) -> web.Response:
     origin = request.app[SITE].settings.origin
-    schema = "http://nodeinfo.diaspora.software/ns/schema"
     links = [
-        {"rel": f"{schema}/2.1", "href": f"{origin}/nodeinfo/2.1"},
-        {"rel": f"{schema}/2.0", "href": f"{origin}/nodeinfo/2.0"},
+        {"rel": f"{nodeinfo.SCHEMA}/2.1", "href": f"{origin}/nodeinfo/2.1"},
+        {"rel": f"{nodeinfo.SCHEMA}/2.0", "href": f"{origin}/nodeinfo/2.0"},
         {"rel": f"{AS2}#Application", "href": f"{origin}/"},
     ]
     return web.json_response({"links": links}, headers={"Access-Control-Allow-Origin": "*"})
@@ -291,7 +290,7 @@ async def _nodeinfo(request: web.Request) -> web.Response:
         },
         "metadata": {"nodeName": said.name, "nodeDescription": said.about, "themes": themes},
     }
-    profile = f'application/json; profile="http://nodeinfo.diaspora.software/ns/schema/{version}#"'
+    profile = f'application/json; profile="{nodeinfo.SCHEMA}/{version}#"'
     return web.Response(
         body=json.dumps(answer).encode(), headers={"Content-Type": profile, "Access-Control-Allow-Origin": "*"}
     )

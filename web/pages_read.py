@@ -33,6 +33,11 @@ def number_in(request: web.Request, name: str, default: int) -> int:
     return int(raw) if re.fullmatch(r"\d{1,9}", raw) else default
 
 
+def page_number(request: web.Request) -> int:
+    """Which page of a list is asked for, from 1."""
+    return max(1, min(number_in(request, "page", 1), 100_000))
+
+
 @routes.get("/")
 async def home(request: web.Request) -> web.Response:
     site, who = request.app[SITE], viewer(request)
@@ -78,7 +83,7 @@ async def theme_page(request: web.Request) -> web.Response:
     sort = request.query.get("sort", "latest")
     if sort not in SORTS or (sort == "unread" and not who):
         sort = "latest"
-    number = max(1, min(number_in(request, "page", 1), 100_000))
+    number = page_number(request)
     wanted_home = request.query.get("from", "")
     async with site.database.read() as tx:
         theme = await find_theme(tx, request.match_info["slug"])

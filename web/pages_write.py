@@ -14,10 +14,10 @@ from community import drafts, groups, notifications, posts, reactions, text, top
 from community.members import Invalid
 from community.models import Account, Actor, Post, Topic
 from community.policy import NotThere, Refused, refusal, require, see, standing
-from federation.dereference import resolve_mentions
+from federation.lookup import look_up_mentions
 from federation.site import Site
 from web import polls, topic_view
-from web.auth import Form, field, read_form, require_viewer, viewer
+from web.auth import Form, complaints, field, read_form, require_viewer, to_number, viewer
 from web.pages_read import ID, find_post, find_theme
 from web.render import POST_LANGUAGES, actor_path, fragment, page, topic_path
 from web.sentences import N_
@@ -43,11 +43,6 @@ def _language(form: Form, account: Account) -> str:
 def _is_script(request: web.Request) -> bool:
     """True for a request of our own script, which wants a piece of a page instead of a redirect to one."""
     return request.headers.get("X-Requested-With") == "fetch"
-
-
-def _id(form: Form, name: str) -> int:
-    raw = field(form, name)
-    return int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 15 else 0
 
 
 # --- new topics and replies
@@ -100,7 +95,7 @@ async def open_topic(request: web.Request) -> web.Response:
     poll = polls.read(form)
     try:
         title = topics.check_title(title)
-        await resolve_mentions(site, source)
+        await look_up_mentions(site, source)
         async with site.database.write() as tx:
             theme = await find_theme(tx, request.match_info["slug"])
             written = await posts.compose(tx, source, title=title, language=language)
@@ -110,7 +105,7 @@ async def open_topic(request: web.Request) -> web.Response:
             await drafts.drop(tx, account.actor_id, f"theme:{theme.slug}")
             await notifications.remember_reading(tx, account.actor_id, post.topic_id, post.number)
     except (Invalid, Refused) as error:
-        wrong = _complaints(error)
+        wrong = complaints(error, "text")
         if "title" in wrong and not source.strip():
             wrong["text"] = "text-missing"
         composer = Composer(source=source, title=title, language=language)
@@ -118,17 +113,13 @@ async def open_topic(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(topic_path(post.topic))
 
 
-def _complaints(error: Invalid | Refused) -> dict[str, str]:
-    return dict(error.fields) if isinstance(error, Invalid) else {"text": error.reason}
-
-
 @routes.post(f"/t/{ID}/reply")
 async def reply(request: web.Request) -> web.Response:
     site, account, actor, form = await _asked(request)
     topic_id, source, language = int(request.match_info["id"]), field(form, "text"), _language(form, account)
-    reply_to = _id(form, "reply_to")
+    reply_to = to_number(field(form, "reply_to"))
     try:
-        await resolve_mentions(site, source)
+        await look_up_mentions(site, source)
         async with site.database.write() as tx:
             topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
             author = await tx.get_one(Actor, actor.id)
@@ -141,7 +132,7 @@ async def reply(request: web.Request) -> web.Response:
         async with site.database.read() as tx:
             topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
             parent = await topic_view.answered(tx, topic, reply_to)
-            composer = Composer(source=source, language=language, reply_to=parent, wrong=_complaints(error))
+            composer = Composer(source=source, language=language, reply_to=parent, wrong=complaints(error, "text"))
             context = await topic_view.frame(tx, site, viewer(request), topic_id, topic.last_number, composer, reply_to)
         return await page(request, "topic.html", status=422, asked_for=0, **context)
     raise web.HTTPSeeOther(topic_path(topic, post.number))
@@ -186,16 +177,15 @@ async def edit(request: web.Request) -> web.Response:
     try:
         if is_opener:
             title = topics.check_title(title or shown.topic.title)
-        await resolve_mentions(site, source)
+        await look_up_mentions(site, source)
         async with site.database.write() as tx:
             post = await find_post(tx, request.match_info["id"])
             author = await tx.get_one(Actor, actor.id)
             written = await posts.compose(tx, source, title=title if is_opener else "", language=post.language)
             await posts.edit(tx, author, post, replace(written, warning=post.warning))
-    except Invalid as error:
-        return await _edit_page(request, shown, title=title, source=source, wrong=dict(error.fields), status=422)
-    except Refused as error:
-        return await _edit_page(request, shown, title=title, source=source, wrong={"text": error.reason}, status=422)
+    except (Invalid, Refused) as error:
+        wrong = complaints(error, "text")
+        return await _edit_page(request, shown, title=title, source=source, wrong=wrong, status=422)
     raise web.HTTPSeeOther(topic_path(post.topic, post.number))
 
 
@@ -285,7 +275,7 @@ async def seen(request: web.Request) -> web.Response:
     site, account, _actor, form = await _asked(request)
     async with site.database.write() as tx:
         topic, _, _ = await topic_view.find(tx, int(request.match_info["id"]), viewer(request))
-        number = min(_id(form, "number"), topic.last_number)
+        number = min(to_number(field(form, "number")), topic.last_number)
         await notifications.remember_reading(tx, account.actor_id, topic.id, number)
         await notifications.mark_read(tx, account.actor_id, topic_id=topic.id)
     return web.Response(status=204)

@@ -13,7 +13,7 @@ from community.models import Actor, Post, Topic
 from community.policy import NotThere, Refused
 from federation.site import Site
 from web import topic_view
-from web.auth import Form, field, read_form, require_viewer, viewer
+from web.auth import Form, field, read_form, require_viewer, to_number, viewer
 from web.pages_read import ID, find_post
 from web.render import page, topic_path
 from web.site_key import SITE
@@ -33,8 +33,7 @@ class Typed:
         """The poll that is wanted, None for an empty fold. Raises Invalid."""
         if not self.options.strip():
             return None
-        days = int(self.days) if self.days.isascii() and self.days.isdigit() and len(self.days) < 3 else 0
-        return polls.draft(self.options, is_multiple=self.is_multiple, days=days, now=now)
+        return polls.draft(self.options, is_multiple=self.is_multiple, days=to_number(self.days), now=now)
 
 
 def read(form: Form) -> Typed:

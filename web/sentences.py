@@ -34,7 +34,7 @@ SENTENCES: dict[str, str] = {
     "not-above-them": N_("This person stands as high as you in this place. Ask somebody above you both."),
     "not-a-person": N_("That is not a person."),
     "they-are-banned": N_("This person is excluded. Let them in again first."),
-    "too-many-reports": N_("That are many reports in a short time. Wait an hour, or write to the staff."),
+    "too-many-reports": N_("Those are many reports in a short time. Wait an hour, or write to the staff."),
     "moderators-only": N_("Only moderators can do this."),
     "admins-only": N_("Only administrators can do this."),
     "was-deleted": N_("This was deleted."),
@@ -111,7 +111,6 @@ SENTENCES: dict[str, str] = {
     # Going home to one's own server.
     "server-form": N_("Write a server such as mastodon.example, or your handle such as @you@mastodon.example."),
     "server-is-here": N_("That is this server: sign in to take part here."),
-    "server-has-no-door": N_("That server does not say where to continue. Copy the address and search for it there."),
     "server-did-not-answer": N_("That server did not answer. Copy the address and search for it there."),
     "uri-form": N_("The address to open is missing or broken."),
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 from sqlalchemy import select
 
-from community import groups, hosts, keys, links, members, moderation, policy
+from community import groups, hosts, keys, links, members, moderation
 from community.db import Tx
 from community.models import Account, Actor, LogEntry, Theme
 from community.policy import NotThere
 from web import auth, render
-from web.auth import Form, field
+from web.auth import Form, field, require_may
+from web.pages_read import find_theme
 from web.sentences import N_
 from web.site_key import SITE
 
@@ -57,17 +58,9 @@ ACTIONS = {
 }
 
 
-async def _require(request: web.Request, action: str) -> None:
-    """Ask the policy before a staff page is shown; what the page then does asks again."""
-    _, actor = auth.require_viewer(request)
-    async with request.app[SITE].database.read() as tx:
-        policy.require(action, await policy.standing(tx, actor))
-
-
 @routes.get("/staff")
 async def staff_page(request: web.Request) -> web.Response:
-    await _require(request, "moderate")
-    _, actor = auth.require_viewer(request)
+    actor = await require_may(request, "moderate")
     async with request.app[SITE].database.read() as tx:
         waiting = len(await members.pending(tx))
         reports = len(await moderation.open_reports(tx, actor))
@@ -85,7 +78,7 @@ async def staff_page(request: web.Request) -> web.Response:
 
 @routes.get("/staff/themes")
 async def themes_page(request: web.Request) -> web.Response:
-    await _require(request, "administer")
+    await require_may(request, "administer")
     async with request.app[SITE].database.read() as tx:
         themes = await groups.themes(tx)
     return await render.page(request, "staff/themes.html", themes=themes)
@@ -95,21 +88,20 @@ async def _theme_form(
     request: web.Request, form: Form, wrong: dict[str, str] | None = None, theme: Theme | None = None
 ) -> web.Response:
     wrong = wrong or {}
-    first = next(iter(wrong), "")
     return await render.page(
         request,
         "staff/theme.html",
         status=422 if wrong else 200,
         form=form,
         wrong=wrong,
-        focus=lambda name: {"autofocus": "autofocus"} if name == first else {},
+        focus=auth.focus_on(wrong),
         theme=theme,
     )
 
 
 @routes.get("/staff/themes/new")
 async def new_theme_page(request: web.Request) -> web.Response:
-    await _require(request, "administer")
+    await require_may(request, "administer")
     async with request.app[SITE].database.read() as tx:
         count = len(await groups.themes(tx))
     return await _theme_form(request, {"colour": groups.COLOURS[count % len(groups.COLOURS)], "object_type": "Note"})
@@ -117,8 +109,7 @@ async def new_theme_page(request: web.Request) -> web.Response:
 
 @routes.post("/staff/themes/new")
 async def new_theme(request: web.Request) -> web.Response:
-    await _require(request, "administer")
-    _, actor = auth.require_viewer(request)
+    actor = await require_may(request, "administer")
     site = request.app[SITE]
     form = await auth.read_form(request)
     key_pair = await keys.make(site.settings.secret())
@@ -140,18 +131,11 @@ async def new_theme(request: web.Request) -> web.Response:
     raise web.HTTPSeeOther(f"/g/{theme.slug}")
 
 
-async def _theme(tx: Tx, request: web.Request) -> Theme:
-    theme = await groups.find_theme(tx, request.match_info["slug"])
-    if theme is None:
-        raise NotThere
-    return theme
-
-
 @routes.get("/staff/themes/{slug}")
 async def theme_page(request: web.Request) -> web.Response:
-    await _require(request, "administer")
+    await require_may(request, "administer")
     async with request.app[SITE].database.read() as tx:
-        theme = await _theme(tx, request)
+        theme = await find_theme(tx, request.match_info["slug"])
     form = {
         "name": theme.actor.name,
         "about": theme.actor.summary_source,
@@ -165,13 +149,12 @@ async def theme_page(request: web.Request) -> web.Response:
 @routes.post("/staff/themes/{slug}")
 async def change_theme(request: web.Request) -> web.Response:
     """``move`` (up or down) changes the place in the order; anything else is the form."""
-    await _require(request, "administer")
-    _, actor = auth.require_viewer(request)
+    actor = await require_may(request, "administer")
     form = await auth.read_form(request)
     step = {"up": -1, "down": 1}.get(field(form, "move"))
     try:
         async with request.app[SITE].database.write() as tx:
-            theme = await _theme(tx, request)
+            theme = await find_theme(tx, request.match_info["slug"])
             if step is not None:
                 await groups.move_theme(tx, actor, theme, step)
             else:
@@ -187,7 +170,7 @@ async def change_theme(request: web.Request) -> web.Response:
                 )
     except members.Invalid as error:
         async with request.app[SITE].database.read() as tx:
-            theme = await _theme(tx, request)
+            theme = await find_theme(tx, request.match_info["slug"])
         return await _theme_form(request, form, error.fields, theme)
     raise web.HTTPSeeOther("/staff/themes" if step is not None else f"/g/{theme.slug}")
 
@@ -197,7 +180,7 @@ async def change_theme(request: web.Request) -> web.Response:
 
 @routes.get("/staff/sign-ups")
 async def sign_ups_page(request: web.Request) -> web.Response:
-    await _require(request, "moderate")
+    await require_may(request, "moderate")
     async with request.app[SITE].database.read() as tx:
         waiting = await members.pending(tx)
     return await render.page(request, "staff/sign_ups.html", waiting=waiting)
@@ -205,8 +188,7 @@ async def sign_ups_page(request: web.Request) -> web.Response:
 
 @routes.post("/staff/sign-ups")
 async def decide_sign_up(request: web.Request) -> web.Response:
-    await _require(request, "moderate")
-    _, actor = auth.require_viewer(request)
+    actor = await require_may(request, "moderate")
     form = await auth.read_form(request)
     name, decision = field(form, "name"), field(form, "decision")
     if decision not in ("approve", "decline"):
@@ -224,12 +206,9 @@ async def decide_sign_up(request: web.Request) -> web.Response:
 
 @routes.get("/log")
 async def log_page(request: web.Request) -> web.Response:
-    before = request.query.get("before", "")
+    before = auth.to_number(request.query.get("before", ""))
     async with request.app[SITE].database.read() as tx:
-        entries = await groups.log_entries(
-            tx, before=int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None,
-            limit=_LOG_PAGE + 1,
-        )  # fmt: skip
+        entries = await groups.log_entries(tx, before=before or None, limit=_LOG_PAGE + 1)
         named = await _named(tx, entries[:_LOG_PAGE])
     older = entries[_LOG_PAGE - 1].id if len(entries) > _LOG_PAGE else None
     return await render.page(

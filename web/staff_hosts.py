@@ -10,7 +10,8 @@ from community import hosts, policy
 from community.policy import NotThere
 from federation.vocabulary import host_of
 from web import auth, render
-from web.auth import Form, field
+from web.auth import Form, field, require_may
+from web.pages_read import page_number
 from web.sentences import N_
 from web.site_key import SITE
 
@@ -23,13 +24,11 @@ KINDS = {
     "fan-out": N_("Fan-outs"),
     "fetch-actor": N_("Profiles to look at again"),
     "look-at-host": N_("Servers to get to know"),
+    "look-at-city": N_("Linked cities to get to know"),
+    "backfill-place": N_("Places to read"),
+    "backfill-thread": N_("Threads to complete"),
+    "erase-written": N_("Posts to erase"),
 }
-
-
-async def _require(request: web.Request) -> None:
-    _, actor = auth.require_viewer(request)
-    async with request.app[SITE].database.read() as tx:
-        policy.require("moderate", await policy.standing(tx, actor))
 
 
 def _query(request: web.Request, name: str) -> str:
@@ -44,18 +43,13 @@ def _host(request: web.Request) -> str:
     return name
 
 
-def _page(request: web.Request) -> int:
-    given = request.query.get("page", "1")
-    return max(1, int(given)) if given.isascii() and given.isdigit() and len(given) < 6 else 1
-
-
 # --- servers
 
 
 @routes.get("/staff/hosts")
 async def hosts_page(request: web.Request) -> web.Response:
-    await _require(request)
-    search, page = _query(request, "q"), _page(request)
+    await require_may(request, "moderate")
+    search, page = _query(request, "q"), page_number(request)
     async with request.app[SITE].database.read() as tx:
         rows = await hosts.listed(tx, search=search, page=page)
         counts = await hosts.counts(tx)
@@ -81,7 +75,7 @@ def _name(typed: str) -> str:
 
 @routes.get("/staff/hosts/{name}")
 async def host_page(request: web.Request) -> web.Response:
-    await _require(request)
+    await require_may(request, "moderate")
     return await _host_page(request)
 
 
@@ -145,8 +139,8 @@ def _wrong(form: Form) -> dict[str, str]:
 
 @routes.get("/staff/jobs")
 async def jobs_page(request: web.Request) -> web.Response:
-    await _require(request)
-    kind, lane, page = _query(request, "kind"), _query(request, "host"), _page(request)
+    await require_may(request, "moderate")
+    kind, lane, page = _query(request, "kind"), _query(request, "host"), page_number(request)
     async with request.app[SITE].database.read() as tx:
         rows = await hosts.dead_letters(tx, kind=kind, lane=lane, page=page)
         by_kind = await hosts.dead_by_kind(tx)
@@ -171,7 +165,7 @@ async def change_jobs(request: web.Request) -> web.Response:
     _, actor = auth.require_viewer(request)
     form = await auth.read_form(request)
     job, lane, action = field(form, "job"), field(form, "host"), field(form, "action")
-    ids = [int(job)] if job.isascii() and job.isdigit() and len(job) < 19 else None
+    ids = [auth.to_number(job)] if job else None
     if action not in ("retry", "drop") or (ids is None and not lane):
         raise web.HTTPBadRequest(text=N_("Say what is to be tried again or dropped."))
     do = hosts.revive if action == "retry" else hosts.drop

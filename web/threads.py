@@ -13,7 +13,7 @@ from community.models import Post, Topic
 from community.policy import Refused, see, standing
 from federation import backfill
 from federation.site import Site
-from web.auth import Limit, count_try, read_form, require_viewer, seconds_to_wait
+from web.auth import Limit, read_form, require_viewer, take_turn
 from web.render import topic_path
 from web.site_key import SITE
 
@@ -66,9 +66,8 @@ async def fetch(request: web.Request) -> web.Response:
     limit = Limit(f"fetch-thread:{account.actor_id}", 20, 10)
     async with request.app[SITE].database.write() as tx:
         topic: Topic = await see(tx, await standing(tx, actor), Topic, int(request.match_info["id"]))
-        if await seconds_to_wait(tx, limit):
+        if await take_turn(tx, limit):
             raise Refused("too-many-tries")
-        await count_try(tx, limit)
         if await backfill.is_due(tx, topic, backfill.ASKED_AGAIN):
             await backfill.ask(tx, topic.id)
     raise web.HTTPSeeOther(topic_path(topic))

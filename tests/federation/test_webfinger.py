@@ -169,8 +169,6 @@ async def test_unknown_and_unreachable(host: Host, client: Client) -> None:
     host.answers[f"acct:anna@{host.name}"] = 503
     with pytest.raises(Unreachable):
         await webfinger.find(client, "anna", host.name)
-    with pytest.raises(Unreachable):
-        await webfinger.confirm(client, f"anna@{host.name}", "https://peer.example/u/anna")
 
 
 async def test_account_that_lives_under_another_domain(host: Host, other: Host, client: Client) -> None:
@@ -199,29 +197,10 @@ async def test_budget_is_spent(host: Host, client: Client) -> None:
         await webfinger.find(client, "anna", host.name, budget)
 
 
-async def test_confirm(host: Host, other: Host, client: Client) -> None:
-    host.account("anna", self_link("https://peer.example/u/anna"))
-    handle = f"@anna@{host.name}"
-    assert await webfinger.confirm(client, handle, "https://peer.example/u/anna")
-    assert not await webfinger.confirm(client, handle, "https://evil.example/u/anna")
-    assert not await webfinger.confirm(client, f"bert@{host.name}", "https://peer.example/u/anna")
-    assert not await webfinger.confirm(client, "no handle", "https://peer.example/u/anna")
-    assert not await webfinger.confirm(client, "anna@localhost", "https://peer.example/u/anna")
-
-
-async def test_handle_of_another_name_is_not_confirmed(host: Host, other: Host, client: Client) -> None:
-    """A host may lead from one of its handles to somebody elsewhere, which does not make it their handle."""
-    link = self_link("https://social.example/u/anna")
-    host.account("alias", link, subject=f"acct:anna@{other.name}")
-    other.account("anna", link)
-    assert not await webfinger.confirm(client, f"alias@{host.name}", "https://social.example/u/anna")
-    assert await webfinger.confirm(client, f"anna@{other.name}", "https://social.example/u/anna")
-
-
 async def test_subscribe_template(host: Host, client: Client) -> None:
     template = "https://peer.example/authorize_interaction?uri={uri}"
     host.account("anna", {"rel": webfinger.SUBSCRIBE, "template": template})
-    assert await webfinger.subscribe_template(client, "anna", host.name) == template
+    assert await webfinger.templates(client, "anna", host.name) == {webfinger.SUBSCRIBE: template}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +220,7 @@ async def test_subscribe_template(host: Host, client: Client) -> None:
 )
 async def test_template_that_is_none(host: Host, client: Client, template: Any) -> None:
     host.account("anna", {"rel": webfinger.SUBSCRIBE, "template": template})
-    assert await webfinger.subscribe_template(client, "anna", host.name) is None
+    assert await webfinger.templates(client, "anna", host.name) == {}
 
 
 async def test_our_answer_is_understood(host: Host, client: Client) -> None:
@@ -257,7 +236,7 @@ async def test_our_answer_is_understood(host: Host, client: Client) -> None:
     )
     host.answers[f"acct:mobility@{host.name}"] = jrd
     assert await webfinger.find(client, "mobility", host.name) == uri
-    assert await webfinger.subscribe_template(client, "mobility", host.name) == template
+    assert await webfinger.templates(client, "mobility", host.name) == {webfinger.SUBSCRIBE: template}
     assert jrd == {
         "subject": f"acct:mobility@{host.name}",
         "aliases": [uri],

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from community.models import Post
-from federation import dereference
+from federation import dereference, nodeinfo
 from federation.vocabulary import ACTIVITY_JSON
 from tests.hostile.place import Place
 
@@ -345,6 +345,6 @@ async def test_nodeinfo_leads_nowhere_else(place: Place) -> None:
     for address in (f"{place.other.origin}/nodeinfo", "http://127.0.0.1:22/", "file:///etc/passwd", 5, None, ["x"]):
         rel = "http://nodeinfo.diaspora.software/ns/schema/2.0"
         place.peer.serve("/.well-known/nodeinfo", {"links": [{"rel": rel, "href": address}]}, "application/json")
-        assert await dereference.software_of(place.site, place.peer.host, Budget()) == ""
+        assert await nodeinfo.read(place.site.client, place.peer.host, Budget()) == {}
     del place.peer.answers["/.well-known/nodeinfo"]
     assert len(place.other.asked) == asked

@@ -90,10 +90,13 @@ async def test_who_is_listened_to(abroad: Abroad, second_peer: Peer) -> None:
     assert await abroad.post(note["id"]) is None
     peer = abroad.peer
     follow = peer.activity("Follow", abroad.site.settings.origin + "/u/anna")
+    standing = peer.activity("Follow", abroad.site.settings.origin + "/u/anna")
+    assert await abroad.sent(standing) == "followed"
     elsewhere = {**peer.activity("Create", note), "id": f"{second_peer.origin}/a/1"}
     for inner, outcome in (
         (follow, "told-by-another"),
         (peer.activity("Undo", follow), "told-by-another"),
+        (peer.activity("Undo", standing["id"]), "told-by-another"),
         (peer.activity("Announce", note["id"]), "announced-in-an-announce"),
         (elsewhere, "id-on-another-server"),
         (peer.activity("Create", {**note, "id": f"{second_peer.origin}/n/1"}), "object-on-another-server"),

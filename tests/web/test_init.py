@@ -19,7 +19,8 @@ from web.cli import main
 
 Run = Callable[..., Result]
 FLAGS = ["--name", "Port City", "--about", "By the sea", "--colour", "#A8325A", "--language", "fr",
-         "--languages", "fr,en", "--origin", "http://127.0.0.1:4998", "--theme", "harbour:Le port", "--theme", "mobility", "--yes"]  # fmt: skip
+         "--languages", "fr,en", "--origin", "http://127.0.0.1:4998", "--theme", "harbour:Le port",
+         "--theme", "mobility", "--yes"]  # fmt: skip
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("acceptance", sa.Text(), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("hidden_reason", sa.Text(), nullable=False, server_default=""))
         batch_op.add_column(sa.Column("quote_uri", sa.Text(), nullable=False, server_default=""))
+        batch_op.create_index(batch_op.f("ix_post_url"), ["url"], unique=False)
 
     with op.batch_alter_table("reaction", schema=None) as batch_op:
         batch_op.add_column(sa.Column("value", sa.Integer(), nullable=False, server_default="1"))
@@ -184,6 +185,7 @@ def downgrade() -> None:
         batch_op.drop_column("value")
 
     with op.batch_alter_table("post", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_post_url"))
         batch_op.drop_column("quote_uri")
         batch_op.drop_column("hidden_reason")
         batch_op.drop_column("acceptance")
