@@ -4,5 +4,6 @@
 ``client`` is the only door to the network, ``restraint`` what keeps it from asking too much. ``webfinger`` finds actors
 by their handles, ``nodeinfo`` says what a server is. ``translate`` and ``shapes`` (polls, events, films, quotes) turn
 documents into what the community takes, and back. ``dereference`` brings in what is missing, ``backfill`` whole threads
-and places, ``lookup`` what somebody typed, ``feeds`` lists of groups. ``site`` is a running instance: settings, database, client, keys.
+and places, ``lookup`` what somebody typed, ``feeds`` lists of groups. ``site`` is a running instance:
+settings, database, client, keys.
 """
