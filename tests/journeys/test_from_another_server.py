@@ -185,3 +185,18 @@ async def test_the_way_to_answer_from_elsewhere_names_the_post(open_page: OpenPa
     await post(page, "Paragraph 1 of").get_by_role("link", name="Answer from your own server").click()
     await expect(page.get_by_text(talk.uri, exact=True)).to_be_visible()
     await shoot(page, "away")
+
+
+async def test_what_tells_of_a_reply_moves_nothing_when_it_comes_and_goes(
+    open_page: OpenPage, elsewhere: Member, talk: Talk
+) -> None:
+    page = await open_page(talk.path)
+    heights = "[document.documentElement.scrollHeight, document.querySelector('#post-2').offsetHeight]"
+    before = await page.evaluate("document.documentElement.scrollHeight")
+    await elsewhere.post("alice", "It comes and goes.", inReplyTo=talk.uri)
+    await expect(page.get_by_role("button", name="1 new reply")).to_be_visible()
+    told, of_reply = await page.evaluate(heights)
+    await post(page, "It comes and goes.").scroll_into_view_if_needed()
+    await expect(page.get_by_role("button", name="1 new reply")).to_be_hidden()
+    assert [told, of_reply] == await page.evaluate(heights)
+    assert told - before <= of_reply + 40
