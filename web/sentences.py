@@ -31,7 +31,7 @@ SENTENCES: dict[str, str] = {
     "no-such-poll": N_("There is no poll here."),
     "only-the-author": N_("Only the author can do this."),
     "remove-it-instead": N_("This is at home here: remove it instead of hiding it."),
-    "not-above-them": N_("This person stands as high as you in this place. Ask somebody above you both."),
+    "not-above-them": N_("This person has at least your rank in this place. Ask somebody above you both."),
     "not-a-person": N_("That is not a person."),
     "they-are-banned": N_("This person is excluded. Let them in again first."),
     "too-many-reports": N_("Those are many reports in a short time. Wait an hour, or write to the staff."),
@@ -58,7 +58,7 @@ SENTENCES: dict[str, str] = {
     "not-public": N_("This is not public, and only those whom it is meant for can read it."),
     # Moving.
     "move-not-confirmed": N_("The new account does not name this one as an alias yet. Do that first, in its settings."),
-    "moved-a-moment-ago": N_("The last move was less than seven days ago. Wait until they are over."),
+    "moved-a-moment-ago": N_("The last move was less than seven days ago. Wait until seven days have passed."),
     "not-a-person-elsewhere": N_("Name the account of a person on another server."),
     "too-many-aliases": N_("Ten accounts are enough. Remove one first."),
     # What cannot be used as typed.
