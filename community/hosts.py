@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, func, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from community import members
 from community.db import Tx
 from community.models import Activity, Actor, Host, Job, Link, LogEntry, Membership, Utc
 from community.policy import Refused, names_of_host, require, standing, state_of_host
@@ -262,12 +263,7 @@ async def judge(tx: Tx, staff: Actor, name: str, state: str, reason: str) -> Hos
         raise Refused("not-there")
     if name in names_of_host(tx.settings.host):
         raise Refused("host-is-ours")
-    host = await tx.find(Host, name)
-    if host is None:
-        host = Host(name=name)
-        tx.add(host)
-        await tx.flush()
-        tx.remember(host)
+    host = await members.ensure_host(tx, name)
     if host.state == state and host.reason == reason:
         return host
     host.state, host.reason = state, reason[:500]

@@ -51,7 +51,9 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     )
     tx.add(topic)
     await tx.flush()
-    topic.context_uri = written.context_uri or f"{tx.settings.origin}/t/{topic.id}/context"
+    # The thread of a theme of ours is our collection, whoever opened it and whatever context their server gave it.
+    topic.context_uri = written.context_uri if group.host else ""
+    topic.context_uri = topic.context_uri or f"{tx.settings.origin}/t/{topic.id}/context"
     await tx.flush()
     post = await posts.add_to_topic(tx, topic, author, written, None)
     (await tx.lock(Theme, group.id)).topic_count += 1

@@ -17,7 +17,7 @@ from community.db import Tx
 from community.models import Account, Activity, Actor, Post, Topic
 from federation import nodeinfo, translate, webfinger
 from federation.site import USER_AGENT
-from federation.vocabulary import ACTIVITY_JSON, AS2, Document, is_public
+from federation.vocabulary import ACTIVITY_JSON, AS2, Document, is_public, same_origin
 from outbox import collections, documents
 from outbox.quotes import authorization
 from web.site_key import SITE
@@ -121,7 +121,9 @@ async def _topic(tx: Tx, number: str) -> Topic | None:
 @_at(r"/t/([0-9]+)/context")
 async def _context(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
     topic = await _topic(tx, match[1])
-    return None if topic is None else await collections.context(tx, topic)
+    # The thread of a group elsewhere has its address there: what has another id than its address is believed by nobody.
+    is_ours = topic is not None and same_origin(topic.context_uri, tx.settings.origin)
+    return await collections.context(tx, topic) if topic is not None and is_ours else None
 
 
 @_at(r"/t/([0-9]+)(?:/(?!(?:context|live|posts)(?:/|$))[a-z0-9-]+(?:/([0-9]+))?)?", is_page=True)
