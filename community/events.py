@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from community.db import Tx
+from community.debate_models import Debate, Question, Seat
 from community.models import Activity, Actor, Ballot, Link, Membership, Poll, PollOption, Post, Quote, Report, Topic
 
 
@@ -176,6 +177,35 @@ class LinkChanged(Event):
     group: Actor
     other: Actor
     what: str
+
+
+@dataclass(frozen=True)
+class DebateChanged(Event):
+    """A debate of ours came a step on or was changed: ``what`` is a step of its course (call, reminder, live,
+    opening-poll, closing-poll, closed), announced, concluded, cancelled, moved, edited, panel or digest."""
+
+    debate: Debate
+    what: str
+
+
+@dataclass(frozen=True)
+class SeatChanged(Event):
+    """Somebody was asked to the panel of a debate (``what`` is invited), answered (accepted, declined), or was asked no
+    more (withdrawn)."""
+
+    debate: Debate
+    seat: Seat
+    actor: Actor
+    what: str
+    by: Actor | None = None
+
+
+@dataclass(frozen=True)
+class QuestionChanged(Event):
+    """A question came into the queue of a debate or was dealt with: its ``state`` says how."""
+
+    debate: Debate
+    question: Question
 
 
 @dataclass(frozen=True)

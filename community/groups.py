@@ -5,16 +5,17 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from community import text
 from community.db import Tx
+from community.debate_models import Debate
 from community.events import ActorChanged, MembershipChanged, emit
 from community.keys import KeyPair
 from community.members import Invalid, check_handle, find_local, keep_key, new_local_actor
 from community.models import Activity, Actor, LogEntry, Membership, Theme
-from community.policy import require, standing
+from community.policy import KEEPERS, require, standing
 from community.settings import COLOUR
 
 COLOURS = ("#1f5fa8", "#0e6b80", "#a85708", "#6a3fa0", "#a8325a", "#1b6b3a", "#7a5c12", "#3f4fa3")
@@ -43,9 +44,18 @@ async def found(tx: Tx, instance_keys: KeyPair, clerk_keys: KeyPair) -> None:
 
 
 async def themes(tx: Tx) -> list[Theme]:
-    """The themes of this instance in their order, without the places elsewhere."""
-    query = select(Theme).join(Actor, Actor.id == Theme.actor_id).where(Actor.host == "", Actor.kind == "group")
-    return list((await tx.execute(query.order_by(Theme.position, Theme.slug))).scalars())
+    """The themes of this instance in their order, without the places elsewhere and without debates."""
+    query = select(Theme).where(Theme.actor_id.in_(ours())).order_by(Theme.position, Theme.slug)
+    return list((await tx.execute(query)).scalars())
+
+
+def ours() -> Select[Any]:
+    """The ids of the themes of this instance."""
+    return (
+        select(Theme.actor_id)
+        .join(Actor, Actor.id == Theme.actor_id)
+        .where(Actor.host == "", Actor.kind == "group", Theme.actor_id.not_in(select(Debate.actor_id)))
+    )
 
 
 async def ensure_place(tx: Tx, actor: Actor) -> Theme:
@@ -234,7 +244,7 @@ async def moderators(tx: Tx, group_id: int) -> list[Actor]:
             await tx.execute(
                 select(Actor)
                 .join(Membership, Membership.actor_id == Actor.id)
-                .where(Membership.group_id == group_id, Membership.role.in_(("moderator", "owner")))
+                .where(Membership.group_id == group_id, Membership.role.in_(KEEPERS))
                 .order_by(Actor.id)
             )
         ).scalars()

@@ -44,8 +44,7 @@ async def shown_in(tx: Tx, group_id: int | None) -> list[int]:
     linked = select(Link.other_id).where(Link.state == "linked")
     if group_id is not None:
         return [group_id, *(await tx.execute(linked.where(Link.group_id == group_id))).scalars()]
-    ours = select(Theme.actor_id).join(Actor, Actor.id == Theme.actor_id).where(Actor.host == "", Actor.kind == "group")
-    return list((await tx.execute(union(ours, linked))).scalars())
+    return list((await tx.execute(union(groups.ours(), linked))).scalars())
 
 
 async def themes_linked_with(tx: Tx, other_id: int) -> list[Actor]:

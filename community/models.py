@@ -1,4 +1,5 @@
-"""The tables. Integer keys inside, URIs outside; all times aware and UTC.
+"""The tables. Integer keys inside, URIs outside; all times aware and UTC. Those of debates stand in
+``debate_models``.
 
 An *actor* is who somebody is; an *account* is that they can log in here. Local members, remote members, themes and
 other servers' groups are rows of one table.
@@ -225,7 +226,7 @@ class Membership(Base):
 
     actor_id: Mapped[int] = _to("actor.id", primary_key=True)
     group_id: Mapped[int] = _to("actor.id", primary_key=True)
-    role: Mapped[str] = mapped_column(default="member")  # member, moderator, owner, banned
+    role: Mapped[str] = mapped_column(default="member")  # member, panel, host, moderator, owner, banned
     state: Mapped[str] = mapped_column(default="accepted")  # pending, accepted, rejected, left
     follow_uri: Mapped[str] = mapped_column(default="")
     banned_until: Mapped[datetime | None]  # None with the role banned: for good
@@ -247,6 +248,7 @@ class Topic(Base):
     title_is_generated: Mapped[bool] = mapped_column(default=False)
     context_uri: Mapped[str] = mapped_column(default="")
     closed_at: Mapped[datetime | None]
+    closes_at: Mapped[datetime | None]  # of a debate's floor: from then on only its panel and hosts write
     pinned_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     hidden_reason: Mapped[str] = mapped_column(default="")  # why staff here took a topic from elsewhere out of view
@@ -265,7 +267,11 @@ class Post(Base):
     """An opener (number 1) or a reply. Deleting empties the row and keeps it: its number and uri never return."""
 
     __tablename__ = "post"
-    __table_args__ = (UniqueConstraint("topic_id", "number"), _NEVER_REUSED)
+    __table_args__ = (
+        UniqueConstraint("topic_id", "number"),
+        Index("ix_post_topic_id_position", "topic_id", "position"),
+        _NEVER_REUSED,
+    )
 
     id: Mapped[int] = _id()
     topic_id: Mapped[int] = _to("topic.id")
@@ -286,6 +292,11 @@ class Post(Base):
     acceptance: Mapped[str] = mapped_column(default="")
     hidden_reason: Mapped[str] = mapped_column(default="")  # why staff here took a post from elsewhere out of view
     quote_uri: Mapped[str] = mapped_column(default="")  # the post that this one quotes
+    # In a debate: for, against or question, by itself or as the post that it answers; and what an institutional post is
+    # there for: motion, stub, reminder, live, opening-poll, closing-poll, card, notice, closed, conclusion, cancelled,
+    # moved.
+    position: Mapped[str] = mapped_column(default="", server_default="")
+    part: Mapped[str] = mapped_column(default="", server_default="")
     created_at: Mapped[datetime]
     edited_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -448,9 +459,12 @@ class Notification(Base):
 
     id: Mapped[int] = _id()
     account_id: Mapped[int] = _to("account.actor_id")
-    kind: Mapped[str]  # reply, mention, like, approved, sign-up, report, link, follow, moved, refused
+    # reply, mention, like, approved, sign-up, report, link, follow, moved, refused; of debates: seat, seat-answered,
+    # debate, debate-made, question, digest
+    kind: Mapped[str]
     actor_id: Mapped[int | None] = _to("actor.id")
     post_id: Mapped[int | None] = _to("post.id", index=True)
+    path: Mapped[str] = mapped_column(default="", server_default="")  # where it leads, if not to the post or actor
     created_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
 

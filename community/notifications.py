@@ -8,6 +8,7 @@ from sqlalchemy.orm import joinedload
 from community.db import Tx
 from community.events import AccountAsked, on
 from community.models import Account, Actor, Membership, Notification, Post, Reading, Topic
+from community.policy import KEEPERS
 
 
 async def unread_count(tx: Tx, account_id: int) -> int:
@@ -71,9 +72,7 @@ async def tell_staff(
     query = select(Account.actor_id).where(Account.state == "active", Account.actor_id != about.id)
     is_staff = Account.site_role.in_(("admin", "moderator"))
     if group is not None and group.is_local:
-        keepers = select(Membership.actor_id).where(
-            Membership.group_id == group.id, Membership.role.in_(("moderator", "owner"))
-        )
+        keepers = select(Membership.actor_id).where(Membership.group_id == group.id, Membership.role.in_(KEEPERS))
         query = query.where(or_(is_staff, Account.actor_id.in_(keepers)))
     else:
         query = query.where(is_staff)

@@ -37,11 +37,12 @@ class Standing:
     """Who asks, and what they are here: in the group at hand (``role``) and in the house (``site_role``)."""
 
     actor: Actor | None = None
-    role: str = ""  # member, moderator, owner, banned; fediverse for other servers as readers
+    role: str = ""  # member, panel, host, moderator, owner, banned; fediverse for other servers as readers
     site_role: str = ""  # member, editor, moderator, admin
     account_state: str = ""
     host_state: str = "open"
     group_host: str = ""  # where the group at hand is at home, '' for here
+    at: datetime | None = None  # when they ask: what ends by the clock has ended, also when no job said so yet
 
     @property
     def is_staff(self) -> bool:
@@ -50,7 +51,7 @@ class Standing:
     @property
     def is_moderator(self) -> bool:
         """Whether they keep order in the group at hand: staff here does in ours, and in no group elsewhere."""
-        return (self.is_staff and not self.group_host) or self.role in ("moderator", "owner")
+        return (self.is_staff and not self.group_host) or self.role in KEEPERS
 
     @property
     def is_guest_of_guests(self) -> bool:
@@ -60,6 +61,9 @@ class Standing:
     def is_author(self, thing: Post | Topic) -> bool:
         return self.actor is not None and thing.author_id == self.actor.id
 
+
+# The roles that keep order in a group; a host does in their debate.
+KEEPERS = ("host", "moderator", "owner")
 
 ANYONE = Standing()
 FEDIVERSE = Standing(role="fediverse")
@@ -87,7 +91,7 @@ async def standing(tx: Tx, actor: Actor | None, group_id: int | None = None) -> 
             site_role, account_state = "moderator", "active"
     else:
         host_state = await state_of_host(tx, actor.host)
-    return Standing(actor, role, site_role, account_state, host_state, group_host)
+    return Standing(actor, role, site_role, account_state, host_state, group_host, tx.now)
 
 
 def _role(membership: Membership | None, now: datetime) -> str:
@@ -95,8 +99,8 @@ def _role(membership: Membership | None, now: datetime) -> str:
         return ""
     if membership.role == "banned":
         return "banned" if membership.banned_until is None or membership.banned_until > now else ""
-    # Who keeps order in a group need not follow it.
-    return membership.role if membership.state != "left" or membership.role in ("moderator", "owner") else ""
+    # Who keeps order in a group or is on its panel need not follow it.
+    return membership.role if membership.state != "left" or membership.role in ("panel", *KEEPERS) else ""
 
 
 def names_of_host(host: str) -> list[str]:
@@ -186,9 +190,15 @@ def _reply(who: Standing, topic: Topic) -> str | None:
         return stopped
     if topic.deleted_at is not None:
         return "topic-is-deleted"
-    if topic.closed_at is not None and not who.is_moderator and not who.is_guest_of_guests:
+    if who.is_moderator or who.is_guest_of_guests:
+        return None
+    if topic.closed_at is not None:
         return "topic-is-closed"
-    return None
+    return "debate-is-over" if _is_over(who, topic) and who.role != "panel" else None
+
+
+def _is_over(who: Standing, topic: Topic) -> bool:
+    return topic.closes_at is not None and who.at is not None and topic.closes_at <= who.at
 
 
 @rule("like")
@@ -287,6 +297,52 @@ def _moderate(who: Standing, topic: Topic | None) -> str | None:
     if stopped:
         return stopped
     return None if who.is_moderator else "moderators-only"
+
+
+@rule("arrange")
+def _arrange(who: Standing, _theme: Any) -> str | None:
+    """Set up debates and series of a theme of ours; move, cancel and staff them, write their digests."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    is_allowed = who.is_moderator or (who.site_role == "editor" and not who.group_host)
+    return None if is_allowed else "editors-only"
+
+
+@rule("host")
+def _host(who: Standing, _debate: Any) -> str | None:
+    """Keep a debate's desk: its questions, its positions, its conclusion."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if who.is_moderator and not who.group_host else "hosts-only"
+
+
+@rule("position")
+def _position(who: Standing, post: Post) -> str | None:
+    """Say which side a post of a debate is on: its author while the debate goes on, the host always. The post's topic
+    has to be loaded."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if post.deleted_at is not None:
+        return "post-is-deleted"
+    if post.topic.closes_at is None or post.part:
+        return "not-in-a-debate"
+    if who.is_moderator and not who.group_host:
+        return None
+    if not who.is_author(post):
+        return "only-the-author"
+    return "debate-is-over" if _is_over(who, post.topic) else None
+
+
+@rule("seal")
+def _seal(who: Standing, _actor: Any) -> str | None:
+    """Give and take the seal of a VIP."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    return None if who.is_staff else "moderators-only"
 
 
 @rule("follow")

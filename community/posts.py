@@ -49,6 +49,8 @@ class Written:
     context_uri: str = ""  # of a topic from elsewhere: the thread's own address at its home
     quote_uri: str = ""
     poll: polls.Paper | None = None
+    position: str = ""  # in a debate: for, against, question; '' takes that of the post that is answered
+    part: str = ""  # what the clerk writes it for, see models.Post
 
 
 async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -> Written:
@@ -108,6 +110,8 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
         html=written.html,
         language=written.language,
         quote_uri=written.quote_uri,
+        position=written.position or (reply_to.position if reply_to is not None else ""),
+        part=written.part,
         # A group elsewhere has to take a post of ours first: until it announces it, nobody there sees it.
         acceptance="waiting" if author.is_local and theme.actor.host and theme.actor.kind == "group" else "",
         like_count_here=0,

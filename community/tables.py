@@ -11,8 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from community import debate_models as _debate_models
 from community.db import Database
 from community.models import Base
+
+_ = _debate_models  # whose tables are to be known as well
 
 
 def _config() -> Config:

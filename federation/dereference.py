@@ -7,6 +7,7 @@ transaction open (``bring_in``), and the handler runs again, all within one budg
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -211,7 +212,15 @@ async def written(tx: Tx, seen: SeenNote) -> Written:
         context_uri=seen.context_uri,
         quote_uri=seen.quote_uri,
         poll=seen.poll,
+        position=seen.position,
+        part=seen.part,
     )
+
+
+def _as_said_by(author: Actor, group: Actor, said: Written) -> Written:
+    """What the clerk of a debate's home writes has a part in it; nobody else's post has."""
+    is_clerk = author.kind == "service" and author.host == group.host
+    return said if is_clerk else replace(said, part="")
 
 
 async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *, via: str | None = None) -> Post:
@@ -231,14 +240,16 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *
     if seen.in_reply_to is not None:
         parent = await need(tx, Post, seen.in_reply_to, via=via)
         topic = await tx.get_one(Topic, parent.topic_id)
-        post = await posts.reply(tx, author, topic, await written(tx, seen), reply_to=parent, activity=activity)
+        said = _as_said_by(author, await tx.get_one(Actor, topic.group_id), await written(tx, seen))
+        post = await posts.reply(tx, author, topic, said, reply_to=parent, activity=activity)
         await _keep_looking(tx, topic, is_new=False)
         return post
     group = await addressed_group(tx, seen, author, via)
     if group is None:
         raise PolicyRefused("no-theme-addressed")
     try:
-        post = await topics.open(tx, author, group, await written(tx, seen), activity=activity)
+        said = _as_said_by(author, group, await written(tx, seen))
+        post = await topics.open(tx, author, group, said, activity=activity)
     except members.Invalid as error:
         raise PolicyRefused(next(iter(error.fields.values()))) from None
     await _keep_looking(tx, post.topic, is_new=not group.is_local)

@@ -61,6 +61,8 @@ OBJECT_CONTEXT: list[Any] = [
         "language": "urn:folkmoot:language",
         "identifier": "urn:folkmoot:identifier",
         "title": "urn:folkmoot:title",
+        "position": "urn:folkmoot:position",
+        "part": "urn:folkmoot:part",
         "gts": "https://gotosocial.org/ns#",
         "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
         "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
@@ -281,7 +283,19 @@ class SeenNote:
     context_uri: str = ""  # the thread's own address, where it is on the author's server
     quote_uri: str = ""
     poll: Paper | None = None
+    position: str = ""  # in a debate: for, against, question
+    part: str = ""  # what the clerk of a debate's home wrote it for
     vote_for: str = ""  # the option that this chooses in the poll that it answers: then it is no contribution
+
+
+POSITIONS = frozenset({"for", "against", "question"})
+PARTS = frozenset(
+    "motion stub reminder live opening-poll closing-poll card notice closed conclusion cancelled moved".split()
+)
+
+
+def _one_of(value: object, known: frozenset[str]) -> str:
+    return value if isinstance(value, str) and value in known else ""
 
 
 def author_of(document: Document) -> str:
@@ -405,6 +419,8 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         context_uri=_same_origin_or_empty(document.get("context"), uri),
         quote_uri=quote_uri,
         poll=shapes.poll_of(document, now) if kind == "Question" else None,
+        position=_one_of(document.get("position"), POSITIONS),
+        part=_one_of(document.get("part"), PARTS),
         vote_for=vote_for,
     )
 
@@ -476,6 +492,9 @@ def to_note(
     else:
         document["inReplyTo"] = parent_uri
     document["content"] = content
+    for term, value in (("position", post.position), ("part", post.part)):
+        if value:
+            document[term] = value
     if post.language in LANGUAGES:
         document["language"] = {"identifier": post.language, "name": LANGUAGES[post.language]}
         document["contentMap"] = {post.language: content}

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from community import links, posts
+from community import debates, links, posts
 from community.db import Tx
 from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
 from community.models import Activity, Actor, Post, Topic
@@ -58,11 +58,20 @@ async def announce(tx: Tx, event: PostCreated) -> None:
         await send(tx, inner, author, direct, *lemmy)
     else:
         inner = _original(event.activity, "Create", "Update")
-    if is_opener:
+    if is_opener or await _is_for_home_feeds(tx, post, group, author):
         boost = translate.announce(new_uri(tx), group, post.uri, author.uri, tx.now)
         await send(tx, boost, group, To(followers_of=(group.id,), form="plain"))
     if inner is not None:
         await wrap(tx, group, inner)
+
+
+async def _is_for_home_feeds(tx: Tx, post: Post, group: Actor, author: Actor) -> bool:
+    """What of a debate microblogs see in their home feeds: what the clerk says, and, while it is live, what host and
+    panel say. The audience's replies stay in the thread, so that the feed is a ticker and no flood."""
+    if post.part:
+        return post.part != "notice"
+    debate = await debates.of_group(tx, group.id)
+    return debate is not None and debate.state == "live" and author.id in await debates.roles(tx, group.id)
 
 
 async def _send_abroad(

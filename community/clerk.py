@@ -1,0 +1,220 @@
+"""What the clerk says: the words of institutional posts, in the languages that pages are offered in.
+
+A debate names its languages; the clerk writes in the first of them, in English where it does not speak that one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_time
+
+LANGUAGES = ("en", "fr", "es")
+# The sides in the order in which polls offer them.
+SIDES = ("for", "undecided", "against")
+
+_WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "for": "In favour",
+        "undecided": "Undecided",
+        "against": "Against",
+        "motion": "{text}\n\n**When:** {when}\n\n{call}To follow this debate alone, follow {handle}. You can take part "
+        "from the server you use: answer the posts below, no account here is needed.",
+        "call-follows": "Questions to the panel are called for from {when} on.\n\n",
+        "call": "**Questions to the panel?** Answer this post with yours, from wherever you are. Ask one question in "
+        "each answer. The host picks from them; each that is picked is posted once more, and favourites of that post "
+        "decide what is asked first.\n\nThe debate: {when}.",
+        "stub-question": "**Questions to the panel:** answer this post with yours, one question in each answer.",
+        "stub-for": "**In favour** of “{motion}”: answer this post with what speaks for it.",
+        "stub-against": "**Against** “{motion}”: answer this post with what speaks against it.",
+        "reminder": "The debate begins {when}. Questions to the panel are still open.",
+        "live": "**The debate is live** until {until}. Host, panel and questions come as they speak; to argue "
+        "yourself, answer *In favour* or *Against*.",
+        "opening-poll": "Before the debate: where do you stand? “{motion}”",
+        "closing-poll": "Now that you have heard both sides: where do you stand? “{motion}”",
+        "card": "**Q{number}** · asked by {asker}:\n\n{text}\n\nFavourite this post to have it asked sooner.",
+        "card-plain": "**Q{number}:**\n\n{text}\n\nFavourite this post to have it asked sooner.",
+        "answered": "{asker} your question Q{number} was answered by {by}: {link}",
+        "declined": "{asker} your question was not taken to the panel: {reason}",
+        "merged": "{asker} your question was merged with Q{number}, which asks the same: {link}",
+        "closed": "**The hour is over.** {result}\n\nThank you to everybody who took part. The conclusion follows.",
+        "result-here": "Members here: {opening}{closing}.",
+        "result-elsewhere": "Other servers: {opening}{closing}.",
+        "result-none": "Nobody voted.",
+        "result-side": "{side} {before} → {after} %",
+        "result-side-once": "{side} {after} %",
+        "result-votes": " ({before} and {after} votes)",
+        "result-votes-once": " ({after} votes)",
+        "concluded": "**Conclusion of the host.**\n\n{text}",
+        "cancelled": "**This debate will not take place.** {reason}",
+        "moved": "**This debate has a new date:** {when}. {reason}",
+        "seat-panel": "{name} would like to have you on the **panel** of the debate “{motion}”, {when}.",
+        "seat-host": "{name} would like you to **host** the debate “{motion}”, {when}.",
+        "seat-how": "To say yes, favourite this post. To say yes or no, and to see what it is about: {link}",
+        "place": "On the fediverse, as {handle}, and at {origin}",
+        "event": "A debate on {name}: {when}. Ask and argue from the server you use; the page: {link}",
+        "digest-title": "Digest: {motion}",
+        "digest-summary": "What the debate of {date} said about “{motion}”: the result, the strongest arguments of "
+        "both sides, and what stays open.",
+        "digest-result": "## The result",
+        "digest-for": "## Strongest in favour",
+        "digest-against": "## Strongest against",
+        "digest-open": "## Questions without an answer",
+        "digest-answered": "## Questions with an answer",
+        "digest-conclusion": "## Conclusion",
+        "digest-next": "## Next step",
+        "digest-next-text": "Everything that was said: {link}",
+        "digest-none": "Nothing.",
+        "series-text": "The motion and the panel are made known here before questions are called for.",
+    },
+    "fr": {
+        "for": "Pour",
+        "undecided": "Sans avis",
+        "against": "Contre",
+        "motion": "{text}\n\n**Quand :** {when}\n\n{call}Pour suivre ce seul débat, suivez {handle}. Vous pouvez "
+        "participer depuis le serveur que vous utilisez : répondez aux messages ci-dessous, sans compte ici.",
+        "call-follows": "L'appel à questions pour le panel commence le {when}.\n\n",
+        "call": "**Des questions au panel ?** Répondez à ce message avec la vôtre, d'où que vous soyez, une seule par "
+        "réponse. L'hôte en choisit ; chacune est alors publiée de nouveau, et les favoris de cette publication "
+        "décident de l'ordre.\n\nLe débat : {when}.",
+        "stub-question": "**Questions au panel :** répondez à ce message avec la vôtre, une seule par réponse.",
+        "stub-for": "**Pour** « {motion} » : répondez à ce message avec ce qui parle pour.",
+        "stub-against": "**Contre** « {motion} » : répondez à ce message avec ce qui parle contre.",
+        "reminder": "Le débat commence le {when}. Les questions au panel restent ouvertes.",
+        "live": "**Le débat est en direct** jusqu'à {until}. L'hôte, le panel et les questions arrivent au fil de "
+        "l'heure ; pour argumenter, répondez à *Pour* ou à *Contre*.",
+        "opening-poll": "Avant le débat : où vous situez-vous ? « {motion} »",
+        "closing-poll": "Après avoir entendu les deux camps : où vous situez-vous ? « {motion} »",
+        "card": "**Q{number}** · posée par {asker} :\n\n{text}\n\nMettez ce message en favori pour qu'elle vienne plus "
+        "tôt.",
+        "card-plain": "**Q{number} :**\n\n{text}\n\nMettez ce message en favori pour qu'elle vienne plus tôt.",
+        "answered": "{asker} {by} a répondu à votre question Q{number} : {link}",
+        "declined": "{asker} votre question n'a pas été posée au panel : {reason}",
+        "merged": "{asker} votre question a été jointe à Q{number}, qui demande la même chose : {link}",
+        "closed": "**L'heure est passée.** {result}\n\nMerci à tous. La conclusion suit.",
+        "result-here": "Membres d'ici : {opening}{closing}.",
+        "result-elsewhere": "Autres serveurs : {opening}{closing}.",
+        "result-none": "Personne n'a voté.",
+        "result-side": "{side} {before} → {after} %",
+        "result-side-once": "{side} {after} %",
+        "result-votes": " ({before} et {after} voix)",
+        "result-votes-once": " ({after} voix)",
+        "concluded": "**Conclusion de l'hôte.**\n\n{text}",
+        "cancelled": "**Ce débat n'aura pas lieu.** {reason}",
+        "moved": "**Ce débat a une nouvelle date :** {when}. {reason}",
+        "seat-panel": "{name} aimerait vous avoir au **panel** du débat « {motion} », {when}.",
+        "seat-host": "{name} aimerait que vous **animiez** le débat « {motion} », {when}.",
+        "seat-how": "Pour accepter, mettez ce message en favori. Pour accepter ou refuser, et tout savoir : {link}",
+        "place": "Dans le fédivers, sous {handle}, et sur {origin}",
+        "event": "Un débat sur {name} : {when}. Posez vos questions et argumentez depuis votre serveur ; la page : "
+        "{link}",
+        "digest-title": "Synthèse : {motion}",
+        "digest-summary": "Ce que le débat du {date} a dit de « {motion} » : le résultat, les arguments les plus forts "
+        "des deux camps et ce qui reste ouvert.",
+        "digest-result": "## Le résultat",
+        "digest-for": "## Les arguments les plus forts pour",
+        "digest-against": "## Les arguments les plus forts contre",
+        "digest-open": "## Questions restées sans réponse",
+        "digest-answered": "## Questions et réponses",
+        "digest-conclusion": "## Conclusion",
+        "digest-next": "## La suite",
+        "digest-next-text": "Tout ce qui a été dit : {link}",
+        "digest-none": "Rien.",
+        "series-text": "La motion et le panel sont annoncés ici avant l'appel à questions.",
+    },
+    "es": {
+        "for": "A favor",
+        "undecided": "Sin decidir",
+        "against": "En contra",
+        "motion": "{text}\n\n**Cuándo:** {when}\n\n{call}Para seguir solo este debate, siga a {handle}. Puede "
+        "participar desde el servidor que usa: responda a los mensajes de abajo, sin cuenta aquí.",
+        "call-follows": "Las preguntas al panel se piden a partir del {when}.\n\n",
+        "call": "**¿Preguntas al panel?** Responda a este mensaje con la suya, desde donde esté, una sola en cada "
+        "respuesta. Quien modera elige entre ellas; cada una se publica de nuevo, y los favoritos de esa publicación "
+        "deciden el orden.\n\nEl debate: {when}.",
+        "stub-question": "**Preguntas al panel:** responda a este mensaje con la suya, una sola en cada respuesta.",
+        "stub-for": "**A favor** de «{motion}»: responda a este mensaje con lo que habla a favor.",
+        "stub-against": "**En contra** de «{motion}»: responda a este mensaje con lo que habla en contra.",
+        "reminder": "El debate empieza el {when}. Las preguntas al panel siguen abiertas.",
+        "live": "**El debate está en directo** hasta las {until}. Moderación, panel y preguntas llegan según hablan; "
+        "para argumentar, responda a *A favor* o a *En contra*.",
+        "opening-poll": "Antes del debate: ¿qué opina usted? «{motion}»",
+        "closing-poll": "Después de oír a las dos partes: ¿qué opina usted? «{motion}»",
+        "card": "**Q{number}** · de {asker}:\n\n{text}\n\nMarque este mensaje como favorito para que se pregunte "
+        "antes.",
+        "card-plain": "**Q{number}:**\n\n{text}\n\nMarque este mensaje como favorito para que se pregunte antes.",
+        "answered": "{asker} {by} ha respondido a su pregunta Q{number}: {link}",
+        "declined": "{asker} su pregunta no se llevó al panel: {reason}",
+        "merged": "{asker} su pregunta se unió a Q{number}, que pregunta lo mismo: {link}",
+        "closed": "**La hora ha terminado.** {result}\n\nGracias a todas las personas que participaron. Sigue la "
+        "conclusión.",
+        "result-here": "Miembros de aquí: {opening}{closing}.",
+        "result-elsewhere": "Otros servidores: {opening}{closing}.",
+        "result-none": "Nadie votó.",
+        "result-side": "{side} {before} → {after} %",
+        "result-side-once": "{side} {after} %",
+        "result-votes": " ({before} y {after} votos)",
+        "result-votes-once": " ({after} votos)",
+        "concluded": "**Conclusión de quien moderó.**\n\n{text}",
+        "cancelled": "**Este debate no se celebrará.** {reason}",
+        "moved": "**Este debate tiene nueva fecha:** {when}. {reason}",
+        "seat-panel": "{name} quisiera contar con usted en el **panel** del debate «{motion}», {when}.",
+        "seat-host": "{name} quisiera que usted **moderara** el debate «{motion}», {when}.",
+        "seat-how": "Para aceptar, marque este mensaje como favorito. Para aceptar o no, y para saber más: {link}",
+        "place": "En el fediverso, como {handle}, y en {origin}",
+        "event": "Un debate sobre {name}: {when}. Pregunte y argumente desde su servidor; la página: {link}",
+        "digest-title": "Resumen: {motion}",
+        "digest-summary": "Lo que el debate del {date} dijo de «{motion}»: el resultado, los argumentos más fuertes de "
+        "las dos partes y lo que queda abierto.",
+        "digest-result": "## El resultado",
+        "digest-for": "## Lo más fuerte a favor",
+        "digest-against": "## Lo más fuerte en contra",
+        "digest-open": "## Preguntas sin respuesta",
+        "digest-answered": "## Preguntas con respuesta",
+        "digest-conclusion": "## Conclusión",
+        "digest-next": "## Siguiente paso",
+        "digest-next-text": "Todo lo que se dijo: {link}",
+        "digest-none": "Nada.",
+        "series-text": "La moción y el panel se dan a conocer aquí antes de pedir preguntas.",
+    },
+}
+
+
+def says(language: str, key: str, **words: object) -> str:
+    """One of the clerk's sentences as Markdown, with its blanks filled."""
+    return spoken(language)[key].format(**words)
+
+
+def spoken(language: str) -> dict[str, str]:
+    return _WORDS[language if language in _WORDS else "en"]
+
+
+def when(at: datetime, zone: str, language: str) -> str:
+    """A moment in words: with its day of the week and zone, and in UTC for everybody else."""
+    language = _locale(language)
+    there = at.astimezone(ZoneInfo(zone))
+    words = format_datetime(there, "EEEE d MMMM y, HH:mm", locale=language)
+    if there.utcoffset() == at.astimezone(UTC).utcoffset():
+        return f"{words} UTC"
+    return f"{words} ({zone.replace('_', ' ')}) · {format_time(at.astimezone(UTC), 'HH:mm', locale=language)} UTC"
+
+
+def day(at: datetime, zone: str, language: str) -> str:
+    """A date in words: '18 December 2026'."""
+    return format_datetime(at.astimezone(ZoneInfo(zone)), "d MMMM y", locale=_locale(language))
+
+
+def month(at: datetime, zone: str, language: str) -> str:
+    """'December 2026'."""
+    return format_datetime(at.astimezone(ZoneInfo(zone)), "LLLL y", locale=_locale(language))
+
+
+def hour(at: datetime, zone: str, language: str) -> str:
+    """'15:00 (Europe/Paris)'."""
+    words = format_time(at.astimezone(ZoneInfo(zone)), "HH:mm", locale=_locale(language))
+    return f"{words} ({zone.replace('_', ' ')})"
+
+
+def _locale(language: str) -> str:
+    return {"en": "en_GB"}.get(language, language) if language in LANGUAGES else "en_GB"
