@@ -217,7 +217,9 @@ async def count_followers(tx: Tx, group_id: int) -> tuple[int, int]:
     """Members of a group (here, elsewhere)."""
     row = (
         await tx.execute(
-            select(func.count().filter(Actor.host == ""), func.count().filter(Actor.host != ""))
+            select(
+                func.count().filter(Actor.host == "", Actor.kind == "person"), func.count().filter(Actor.host != "")
+            )
             .select_from(Membership)
             .join(Actor, Actor.id == Membership.actor_id)
             .where(Membership.group_id == group_id, Membership.state == "accepted")

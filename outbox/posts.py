@@ -26,6 +26,8 @@ async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tu
     people = {actor.id for actor in mentioned}
     if post.reply_to_id is not None:
         people.add((await tx.get_one(Post, post.reply_to_id)).author_id)
+    if post.part:  # questions and news reach host and panel wherever they are, also if they follow nobody here
+        people.update(await debates.roles(tx, topic.group_id))
     return To(followers_of=(author.id,), actors=tuple(sorted(people)), topic=topic.id)
 
 

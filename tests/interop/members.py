@@ -111,8 +111,11 @@ class Member:
         sign: str = "cavage",
         port: int | None = None,
         software: str = "fedify-member",
+        clock: Path | None = None,
     ) -> None:
+        """``clock`` is a file with the seconds by which the process's clock is ahead."""
         self.name = name
+        self._clock = clock
         self.actors = actors
         self.sign = sign
         self.software = software
@@ -129,6 +132,7 @@ class Member:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
         command: list[str | Path] = [
             NODE,
+            *(["--import", FOLDER / "clock.mjs"] if self._clock else []),
             FOLDER / "member.mjs",
             "--origin",
             self.origin,
@@ -144,7 +148,8 @@ class Member:
             self.software,
         ]
         try:
-            await self._process.start(command, self._answers, cwd=FOLDER)
+            environment = os.environ | ({"CLOCK": str(self._clock)} if self._clock else {})
+            await self._process.start(command, self._answers, cwd=FOLDER, environment=environment)
         except BaseException:
             await self._http.close()
             raise

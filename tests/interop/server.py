@@ -47,14 +47,18 @@ class CommandFailed(AssertionError):
 class Folkmoot:
     """A running instance on a loopback origin that may talk to ``peers`` (host:port) over plain http.
 
-    FOLKMOOT_DATABASE_URL in the tests' own environment is passed on: the database it names must be empty.
+    FOLKMOOT_DATABASE_URL in the tests' own environment is passed on: the database it names must be empty. ``clock`` is
+    a file with the seconds by which its clock is ahead.
     """
 
-    def __init__(self, folder: Path, peers: Sequence[str], *, retry_seconds: str = "1,2,4") -> None:
+    def __init__(
+        self, folder: Path, peers: Sequence[str], *, retry_seconds: str = "1,2,4", clock: Path | None = None
+    ) -> None:
         self.port = free_port()
         self.host = f"127.0.0.1:{self.port}"
         self.origin = f"http://{self.host}"
         self.folder = folder
+        self._command = ["web.cli"] if clock is None else ["tests.interop.clocked", str(clock)]
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("FOLKMOOT_")} | {
             "FOLKMOOT_ORIGIN": self.origin,
             "FOLKMOOT_BIND": self.host,
@@ -70,7 +74,7 @@ class Folkmoot:
 
     async def __aenter__(self) -> Folkmoot:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
-        command = [sys.executable, "-m", "web.cli", "run", "--empty"]
+        command = [sys.executable, "-m", *self._command, "run", "--empty"]
         try:
             await self._process.start(command, self._answers, cwd=self.folder, environment=self._environment)
         except BaseException:
@@ -98,7 +102,7 @@ class Folkmoot:
     # ------------------------------------------------------------------ the command line
     async def run(self, *arguments: str, stdin: str = "") -> str:
         """Run ``folkmoot ARGUMENTS`` and return what it prints. Raises CommandFailed."""
-        return await self._python("-m", "web.cli", *arguments, stdin=stdin)
+        return await self._python("-m", *self._command, *arguments, stdin=stdin)
 
     async def hasten(self, kind: str) -> None:
         """Have the jobs of a kind done now, as though their time had come."""
