@@ -79,6 +79,7 @@ class Debate(Base):
     digest_source: Mapped[str] = mapped_column(default="")
     digest_state: Mapped[str] = mapped_column(default="")  # '' none yet, draft, ready (goes at digest_at), sent
     digest_post_id: Mapped[int | None] = _to("post.id")
+    digest_editor_id: Mapped[int | None] = _to("actor.id")  # who changed the draft last; None: it is as it was made
     sequence: Mapped[int] = mapped_column(default=0)  # how often its time or place was changed, for calendars
     changed_at: Mapped[datetime]
 
@@ -104,10 +105,11 @@ class Seat(Base):
     state: Mapped[str] = mapped_column(default="invited")  # invited, accepted, declined, withdrawn
     token: Mapped[str] = mapped_column(default="", index=True)
     uri: Mapped[str] = mapped_column(default="", index=True)  # of the Note that asks somebody elsewhere
+    by_id: Mapped[int | None] = _to("actor.id")  # who asked them, and is told of their answer
     invited_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
 
-    actor: Mapped[Actor] = relationship(lazy="joined", innerjoin=True)
+    actor: Mapped[Actor] = relationship(foreign_keys=[actor_id], lazy="joined", innerjoin=True)
 
 
 class Question(Base):

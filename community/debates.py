@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 
-from community import clerk, groups, jobs, polls, posts, swing, text, topics
+from community import clerk, groups, hosts, jobs, polls, posts, swing, text, topics
 from community.db import Tx
 from community.debate_models import Debate, Seat
 from community.events import ActorChanged, DebateChanged, emit
@@ -32,6 +32,7 @@ MOTION_MAX = 200
 MINUTES = (10, 24 * 60)
 # The opening poll takes the first part of the time, the closing poll the last.
 POLL_PART = 3
+PAGE = 30
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _complaints(plan: Plan, now: datetime) -> dict[str, str]:
     return wrong
 
 
-async def _overlapping(
+async def overlapping(
     tx: Tx, theme_id: int | None, opens_at: datetime, closes_at: datetime, *, but: int = 0
 ) -> Debate | None:
     """Another debate of the same theme at the same time."""
@@ -99,19 +100,22 @@ async def of_group(tx: Tx, group_id: int) -> Debate | None:
     return await tx.find(Debate, group_id)
 
 
-async def listed(
-    tx: Tx, *, theme_ids: Iterable[int] | None = None, series_id: int | None = None, limit: int = 200
-) -> list[Debate]:
-    """Debates of ours and of linked cities, those to come first and the soonest on top, then what is over."""
-    query = select(Debate).order_by(Debate.opens_at).limit(limit)
-    if theme_ids is not None:
-        query = query.where(Debate.theme_id.in_(list(theme_ids)))
-    if series_id is not None:
-        query = query.where(Debate.series_id == series_id)
-    found = list((await tx.execute(query)).scalars())
-    ahead = [debate for debate in found if debate.state in OPEN]
-    over = [debate for debate in found if debate.state not in OPEN]
-    return [*ahead, *reversed(over)]
+async def ahead(tx: Tx, *, theme_ids: Iterable[int] | None = None, limit: int = 50) -> list[Debate]:
+    """Debates to come and those that are on, the soonest first, as lists show them."""
+    query = _shown(theme_ids).where(Debate.state.in_(OPEN), Debate.closes_at > tx.now)
+    return list((await tx.execute(query.order_by(Debate.opens_at).limit(limit))).scalars())
+
+
+async def over(tx: Tx, *, theme_ids: Iterable[int] | None = None, page: int = 1, limit: int = PAGE) -> list[Debate]:
+    """Debates that are over or were cancelled, the latest first, as lists show them."""
+    query = _shown(theme_ids).where(Debate.state.not_in(OPEN) | (Debate.closes_at <= tx.now))
+    query = query.order_by(Debate.opens_at.desc()).offset((page - 1) * limit).limit(limit)
+    return list((await tx.execute(query)).scalars())
+
+
+def _shown(theme_ids: Iterable[int] | None) -> Select[Any]:
+    query = select(Debate).where(Debate.actor_id.not_in(hosts.kept_out_of_lists()))
+    return query if theme_ids is None else query.where(Debate.theme_id.in_(list(theme_ids)))
 
 
 async def handle_for(tx: Tx, prefix: str, opens_at: datetime, zone: str) -> str:
@@ -142,7 +146,7 @@ async def make(
     by, theme = await tx.own(by), await tx.own(theme)
     require("arrange", await standing(tx, by, theme.id), theme)
     wrong = _complaints(plan, tx.now)
-    if not wrong and await _overlapping(tx, theme.id, plan.opens_at, plan.closes_at) is not None:
+    if not wrong and await overlapping(tx, theme.id, plan.opens_at, plan.closes_at) is not None:
         wrong["opens_at"] = "debates-overlap"
     if wrong:
         raise Invalid(**wrong)
@@ -318,7 +322,7 @@ async def move(tx: Tx, by: Actor, debate: Debate, opens_at: datetime, *, reason:
     if opens_at <= tx.now:
         raise Invalid(opens_at="date-is-past")
     closes_at = debate.closes_at + shift
-    if await _overlapping(tx, debate.theme_id, opens_at, closes_at, but=debate.actor_id) is not None:
+    if await overlapping(tx, debate.theme_id, opens_at, closes_at, but=debate.actor_id) is not None:
         raise Invalid(opens_at="debates-overlap")
     if not shift:
         return

@@ -182,7 +182,8 @@ class LinkChanged(Event):
 @dataclass(frozen=True)
 class DebateChanged(Event):
     """A debate of ours came a step on or was changed: ``what`` is a step of its course (call, reminder, live,
-    opening-poll, closing-poll, closed), announced, concluded, cancelled, moved, edited, panel or digest."""
+    opening-poll, closing-poll, closed), announced, concluded, cancelled, moved, edited, panel, digest (its time has
+    come) or digest-sent."""
 
     debate: Debate
     what: str
@@ -206,6 +207,15 @@ class QuestionChanged(Event):
 
     debate: Debate
     question: Question
+
+
+@dataclass(frozen=True)
+class JoinAsked(Event):
+    """Somebody elsewhere wants to be listed among those who come to a debate: ``request`` is their activity."""
+
+    debate: Debate
+    by: Actor
+    request: dict[str, Any]
 
 
 @dataclass(frozen=True)

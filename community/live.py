@@ -21,6 +21,7 @@ class Hub:
         self._queues: dict[str, dict[asyncio.Queue[int], Callable[[], bool]]] = defaultdict(dict)
         self._watchers: list[Callable[[], None]] = []
         self._hearers: defaultdict[str, list[Callable[[int], None]]] = defaultdict(list)
+        self._counts: defaultdict[str, list[Callable[[], int]]] = defaultdict(list)
 
     def on_change(self, watcher: Callable[[], None]) -> None:
         """Call ``watcher`` whenever anything that readers can see may have changed."""
@@ -29,6 +30,22 @@ class Hub:
     def on_signal(self, channel: str, hearer: Callable[[int], None]) -> None:
         """Call ``hearer`` with every reference that is signalled on ``channel``, by whatever process."""
         self._hearers[channel].append(hearer)
+
+    @contextmanager
+    def hear(self, channel: str, hearer: Callable[[int], None], count: Callable[[], int]) -> Iterator[None]:
+        """Call ``hearer`` with every reference signalled on ``channel`` while the block runs. ``count`` tells for how
+        many readers it listens."""
+        self._hearers[channel].append(hearer)
+        self._counts[channel].append(count)
+        try:
+            yield
+        finally:
+            self._hearers[channel].remove(hearer)
+            self._counts[channel].remove(count)
+            if not self._hearers[channel]:
+                del self._hearers[channel]
+            if not self._counts[channel]:
+                del self._counts[channel]
 
     def publish(self, signals: Iterable[tuple[str, int]]) -> None:
         changed = False
@@ -59,4 +76,5 @@ class Hub:
 
     def listeners(self, channel: str) -> int:
         """How many are listening, without those who have left."""
-        return sum(is_open() for is_open in self._queues.get(channel, {}).values())
+        queues = sum(is_open() for is_open in self._queues.get(channel, {}).values())
+        return queues + sum(count() for count in self._counts.get(channel, ()))

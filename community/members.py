@@ -404,6 +404,23 @@ async def edit_profile(
     await emit(tx, ActorChanged(actor))
 
 
+async def set_vip(tx: Tx, by: Actor, actor: Actor, is_on: bool) -> bool:
+    """Give somebody, here or elsewhere, the seal of a VIP, or take it. False when nothing changed. Raises Refused."""
+    by, actor = await tx.own(by), await tx.own(actor)
+    require("seal", await standing(tx, by), actor)
+    if actor.kind != "person":
+        raise Refused("not-a-person")
+    if actor.is_vip is is_on:
+        return False
+    if is_on and actor.state != "active":
+        raise Refused("person-is-suspended" if actor.state == "suspended" else "person-is-gone")
+    actor.is_vip = is_on
+    tx.add(LogEntry(at=tx.now, actor_id=by.id, action="give-seal" if is_on else "take-seal", about_id=actor.id))
+    await tx.flush()
+    tx.signal("anything")
+    return True
+
+
 async def choose_look(tx: Tx, account: Account, *, look: str, language: str, timezone: str) -> None:
     """How the pages look to this person: colours, language ('' as the browser asks) and time zone."""
     wrong = {}

@@ -284,6 +284,7 @@ class Post(Base):
     warning: Mapped[str] = mapped_column(default="")  # folds the text: the summary of a Note
     source: Mapped[str] = mapped_column(default="")  # Markdown; posts from elsewhere keep html only
     html: Mapped[str] = mapped_column(default="")
+    abstract: Mapped[str] = mapped_column(default="", server_default="")  # of an Article: plain words
     language: Mapped[str] = mapped_column(default="")
     like_count_here: Mapped[int] = mapped_column(default=0)
     like_count_elsewhere: Mapped[int] = mapped_column(default=0)
@@ -460,7 +461,7 @@ class Notification(Base):
     id: Mapped[int] = _id()
     account_id: Mapped[int] = _to("account.actor_id")
     # reply, mention, like, approved, sign-up, report, link, follow, moved, refused; of debates: seat, seat-answered,
-    # debate, debate-made, question, digest
+    # debate, debate-made, question-accepted (-merged, -declined, -answered), digest
     kind: Mapped[str]
     actor_id: Mapped[int | None] = _to("actor.id")
     post_id: Mapped[int | None] = _to("post.id", index=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, insert, literal, or_, select, update
 from sqlalchemy.orm import joinedload
 
 from community.db import Tx
-from community.events import AccountAsked, on
-from community.models import Account, Actor, Membership, Notification, Post, Reading, Topic
+from community.events import AccountAsked, DebateChanged, on
+from community.models import Account, Actor, Membership, Notification, Post, Reading, Topic, Utc
 from community.policy import KEEPERS
 
 
@@ -38,11 +38,13 @@ async def latest(tx: Tx, account_id: int, limit: int = 50) -> list[Notification]
     )
 
 
-async def mark_read(tx: Tx, account_id: int, *, topic_id: int | None = None) -> None:
-    """All of them, or those about one topic that was just opened."""
+async def mark_read(tx: Tx, account_id: int, *, topic_id: int | None = None, path: str | None = None) -> None:
+    """All of them, or those about one topic that was just opened, or those that lead to one page."""
     query = update(Notification).where(Notification.account_id == account_id, Notification.read_at.is_(None))
     if topic_id is not None:
         query = query.where(Notification.post_id.in_(select(Post.id).where(Post.topic_id == topic_id)))
+    if path is not None:
+        query = query.where(Notification.path == path)
     await tx.execute(query.values(read_at=tx.now).execution_options(synchronize_session=False))
 
 
@@ -65,19 +67,28 @@ async def remember_reading(tx: Tx, account_id: int, topic_id: int, number: int) 
 
 
 async def tell_staff(
-    tx: Tx, kind: str, about: Actor, *, group: Actor | None = None, post_id: int | None = None
+    tx: Tx,
+    kind: str,
+    about: Actor,
+    *,
+    group: Actor | None = None,
+    post_id: int | None = None,
+    path: str = "",
+    with_editors: bool = False,
 ) -> None:
     """Tell staff that something waits for them, and those with an account here who keep order in the theme ``group``;
-    of a group elsewhere only staff. ``about`` is who asks, and not told of it."""
+    of a group elsewhere only staff. ``about`` is who asks, and not told of it; ``path`` is where it leads."""
     query = select(Account.actor_id).where(Account.state == "active", Account.actor_id != about.id)
-    is_staff = Account.site_role.in_(("admin", "moderator"))
+    is_staff = Account.site_role.in_(("admin", "moderator", *(["editor"] if with_editors else [])))
     if group is not None and group.is_local:
         keepers = select(Membership.actor_id).where(Membership.group_id == group.id, Membership.role.in_(KEEPERS))
         query = query.where(or_(is_staff, Account.actor_id.in_(keepers)))
     else:
         query = query.where(is_staff)
     for account_id in (await tx.execute(query)).scalars().all():
-        note = Notification(account_id=account_id, kind=kind, actor_id=about.id, post_id=post_id, created_at=tx.now)
+        note = Notification(
+            account_id=account_id, kind=kind, actor_id=about.id, post_id=post_id, path=path, created_at=tx.now
+        )
         tx.add(note)
         tx.signal(f"account:{account_id}")
     await tx.flush()
@@ -86,3 +97,40 @@ async def tell_staff(
 @on(AccountAsked)
 async def tell_of_sign_up(tx: Tx, event: AccountAsked) -> None:
     await tell_staff(tx, "sign-up", event.actor)
+
+
+# What members hear of a debate's course: the part of the clerk's post that says it, and the page that it leads to.
+_TOLD = {
+    "call": ("stub", "/questions"),
+    "reminder": ("reminder", ""),
+    "live": ("live", "/live"),
+    "moved": ("moved", ""),
+    "cancelled": ("cancelled", ""),
+}
+
+
+@on(DebateChanged)
+async def tell_of_debate(tx: Tx, event: DebateChanged) -> None:
+    """Tell every member here who follows the debate; the call for questions is told to the members of its theme as
+    well. One statement, however many they are."""
+    debate = event.debate
+    if event.what not in _TOLD or not debate.actor.is_local:
+        return
+    part, page = _TOLD[event.what]
+    said = select(func.max(Post.id)).where(Post.topic_id == debate.topic_id, Post.part == part)
+    if part == "stub":
+        said = said.where(Post.position == "question")
+    group_ids = [debate.actor_id]
+    if event.what == "call" and debate.theme_id is not None:
+        group_ids.append(debate.theme_id)
+    followers = select(Membership.actor_id).where(Membership.group_id.in_(group_ids), Membership.state == "accepted")
+    rows = select(
+        Account.actor_id,
+        literal("debate"),
+        literal(debate.actor_id),
+        said.scalar_subquery(),
+        literal(f"/g/{debate.actor.handle}{page}"),
+        literal(tx.now, Utc()),
+    ).where(Account.state == "active", Account.actor_id.in_(followers))
+    columns = ["account_id", "kind", "actor_id", "post_id", "path", "created_at"]
+    await tx.execute(insert(Notification).from_select(columns, rows))

@@ -252,6 +252,12 @@ def _quote(who: Standing, post: Post) -> str | None:
     return _is_stopped(who) or ("post-is-deleted" if post.deleted_at is not None else None)
 
 
+@rule("upload")
+def _upload(who: Standing, _thing: Any) -> str | None:
+    """Keep a picture here: for those who have an account."""
+    return _is_stopped(who) or (None if who.account_state else "sign-in-first")
+
+
 @rule("report")
 def _report(who: Standing, _thing: Any) -> str | None:
     """Whoever may not write here may not report either; being banned from a group is no reason not to be heard."""

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from community import hosts, members, polls, text
+from community import hosts, media, members, polls, text
 from community.db import Tx
+from community.debate_models import Debate
 from community.events import PostCreated, PostDeleted, PostEdited, emit
 from community.members import Invalid
 from community.models import (
@@ -29,6 +30,7 @@ from community.models import (
 from community.policy import Refused, require, standing
 
 PAGE = 50
+NO_POSITION = "none"  # what Written.position says to take none, whatever is answered
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Written:
     html: str
     source: str = ""
     title: str = ""
+    abstract: str = ""  # plain words under the title: what has one is an Article
     warning: str = ""
     language: str = ""
     kind: str = "Note"
@@ -49,12 +52,16 @@ class Written:
     context_uri: str = ""  # of a topic from elsewhere: the thread's own address at its home
     quote_uri: str = ""
     poll: polls.Paper | None = None
-    position: str = ""  # in a debate: for, against, question; '' takes that of the post that is answered
+    position: str = ""  # in a debate: for, against, question, none; '' takes that of the post that is answered
     part: str = ""  # what the clerk writes it for, see models.Post
+    pictures: tuple[int, ...] = ()  # ids of the media that it shows
 
 
-async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -> Written:
-    """Markdown as typed here, with its mentions resolved to the actors that we know."""
+async def compose(
+    tx: Tx, source: str, *, title: str = "", language: str = "", pictures_of: Actor | None = None
+) -> Written:
+    """Markdown as typed here, with its mentions resolved to the actors that we know. It may show the pictures that
+    ``pictures_of`` uploaded; any other picture in it is a link."""
     source = source.replace("\r\n", "\n").strip()
     if not source:
         raise Invalid(text="text-missing")
@@ -70,10 +77,19 @@ async def compose(tx: Tx, source: str, *, title: str = "", language: str = "") -
                 f"{name}@{host}" if actor.host else name,
                 actor.url or actor.uri,
             )
-    html = text.render(source, links)
-    if not text.plain(html):
+    named = await media.named_in(tx, pictures_of, source) if pictures_of is not None else {}
+    html = text.render(source, links, {key: media.as_shown(row) for key, row in named.items()}, tx.settings.origin)
+    shown = text.pictures_shown(html)
+    if not text.plain(html) and not shown:
         raise Invalid(text="text-missing")
-    return Written(html=html, source=source, title=title, language=language, mentioned=tuple(mentioned))
+    return Written(
+        html=html,
+        source=source,
+        title=title,
+        language=language,
+        mentioned=tuple(mentioned),
+        pictures=tuple(named[key].id for key in shown),
+    )
 
 
 def addresses_of(mentioned: tuple[Actor, ...]) -> dict[str, str]:
@@ -81,8 +97,21 @@ def addresses_of(mentioned: tuple[Actor, ...]) -> dict[str, str]:
     return {address: actor.handle for actor in mentioned for address in (actor.uri, actor.url) if address}
 
 
+EVENT = "/event"  # what the id of a debate's Event ends with, after that of its group
+
+
 async def find_by_uri(tx: Tx, uri: str) -> Post | None:
-    return await tx.by_uri(Post, uri)
+    """The post with this id. The Event of a debate of ours stands for the opener of its floor: who answers or likes it
+    means that."""
+    if not uri.endswith(EVENT) or not uri.startswith(f"{tx.settings.origin}/g/"):
+        return await tx.by_uri(Post, uri)
+    query = (
+        select(Post)
+        .join(Debate, Debate.topic_id == Post.topic_id)
+        .join(Actor, Actor.id == Debate.actor_id)
+        .where(Actor.uri == uri.removesuffix(EVENT), Post.number == 1)
+    )
+    return (await tx.execute(query)).scalar_one_or_none()
 
 
 async def is_buried(tx: Tx, uri: str) -> bool:
@@ -108,9 +137,10 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
         warning=written.warning,
         source=written.source,
         html=written.html,
+        abstract=written.abstract,
         language=written.language,
         quote_uri=written.quote_uri,
-        position=written.position or (reply_to.position if reply_to is not None else ""),
+        position=_position_of(written, reply_to),
         part=written.part,
         # A group elsewhere has to take a post of ours first: until it announces it, nobody there sees it.
         acceptance="waiting" if author.is_local and theme.actor.host and theme.actor.kind == "group" else "",
@@ -128,12 +158,19 @@ async def add_to_topic(tx: Tx, topic: Topic, author: Actor, written: Written, re
     if not written.uri:
         await tx.flush()
         post.uri = f"{tx.settings.origin}/p/{post.id}"
+        await media.hold(tx, f"post:{post.id}", written.pictures)
     _keep_mentions(tx, post, written.mentioned)
     tx.remember(post)
     if written.poll is not None:
         await tx.flush()
         await polls.attach(tx, post, written.poll)
     return post
+
+
+def _position_of(written: Written, reply_to: Post | None) -> str:
+    if written.position == NO_POSITION:
+        return ""
+    return written.position or (reply_to.position if reply_to is not None else "")
 
 
 def _keep_mentions(tx: Tx, post: Post, mentioned: Iterable[Actor]) -> None:
@@ -216,7 +253,8 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     if post.number == 1:
         made = text.title_of(written.html, addresses_of(written.mentioned)) if topic.title_is_generated else ""
         new_title = text.cut(written.title, 200) or made or topic.title
-    if (written.html, written.warning, new_title) == (post.html, post.warning, topic.title):
+    abstract = written.abstract or post.abstract
+    if (written.html, written.warning, new_title, abstract) == (post.html, post.warning, topic.title, post.abstract):
         return False
     tx.add(
         Revision(
@@ -229,6 +267,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
         )
     )
     post.html, post.source, post.warning = written.html, written.source, written.warning
+    post.abstract = abstract
     post.language = written.language or post.language
     if written.uri:
         post.edited_at = edited_at
@@ -238,6 +277,7 @@ async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity:
     known = set((await tx.execute(select(Mention.actor_id).where(Mention.post_id == post.id))).scalars())
     await tx.execute(delete(Mention).where(Mention.post_id == post.id))
     _keep_mentions(tx, post, written.mentioned)
+    await media.hold(tx, f"post:{post.id}", written.pictures)
     await tx.flush()
     await notify_mentioned(tx, post, author, [actor for actor in written.mentioned if actor.id not in known])
     post.topic, post.author = topic, author
@@ -273,12 +313,13 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
         )  # fmt: skip
     else:
         reason = ""
-    post.source = post.html = post.warning = ""
+    post.source = post.html = post.warning = post.abstract = ""
     post.deleted_at, post.deleted_reason = tx.now, reason
     post.like_count_here = post.like_count_elsewhere = post.dislike_count = 0
     for table in (Revision, Reaction, Mention, Notification):
         await tx.execute(delete(table).where(table.post_id == post.id))
     await polls.remove(tx, post.id)
+    await media.release(tx, f"post:{post.id}")
     theme = await tx.lock(Theme, topic.group_id)
     theme.post_count -= 1
     if post.number > 1:
@@ -335,7 +376,7 @@ async def history(tx: Tx, post: Post) -> list[Revision]:
     )
 
 
-_SHOWN = (joinedload(Post.author, innerjoin=True), selectinload(Post.reply_to).joinedload(Post.author))
+SHOWN = (joinedload(Post.author, innerjoin=True), selectinload(Post.reply_to).joinedload(Post.author))
 
 
 async def page_of(tx: Tx, topic_id: int, first_number: int, limit: int = PAGE) -> list[Post]:
@@ -344,7 +385,7 @@ async def page_of(tx: Tx, topic_id: int, first_number: int, limit: int = PAGE) -
         (
             await tx.execute(
                 select(Post)
-                .options(*_SHOWN)
+                .options(*SHOWN)
                 .where(Post.topic_id == topic_id, Post.number >= first_number)
                 .order_by(Post.number)
                 .limit(limit)
@@ -357,7 +398,7 @@ async def one(tx: Tx, post_id: int) -> Post | None:
     """A post with everything that a page or a document says of it."""
     return (
         await tx.execute(
-            select(Post).options(*_SHOWN, joinedload(Post.topic).joinedload(Topic.group)).where(Post.id == post_id)
+            select(Post).options(*SHOWN, joinedload(Post.topic).joinedload(Topic.group)).where(Post.id == post_id)
         )
     ).scalar_one_or_none()
 
@@ -384,6 +425,20 @@ async def reply_uris(tx: Tx, post_id: int, limit: int = 500) -> list[str]:
             )
         ).scalars()
     )
+
+
+async def uris_of_replies(tx: Tx, post_ids: Iterable[int]) -> dict[int, list[str]]:
+    """Ids of the direct replies to many posts."""
+    found: dict[int, list[str]] = {}
+    rows = await tx.execute(
+        select(Post.reply_to_id, Post.uri)
+        .where(Post.reply_to_id.in_(post_ids), Post.deleted_at.is_(None))
+        .order_by(Post.number)
+    )
+    for post_id, uri in rows:
+        if post_id is not None:
+            found.setdefault(post_id, []).append(uri)
+    return found
 
 
 async def by_author(tx: Tx, actor_id: int, limit: int = 20) -> list[Post]:

@@ -69,6 +69,24 @@ class Settings:
     inbox_per_minute: int = _setting(6000, "Activities that one other server may send in a minute; more is told 429.")
     fetches_per_host: int = _setting(4, "Documents that are fetched from one other server at the same time.")
     worker_tasks: int = _setting(64, "Jobs that one process works on at the same time.")
+    upload_max_mb: int = _setting(10, "Size of the largest picture that a member may upload, in MB.")
+    upload_quota_mb: int = _setting(
+        200, "How much all pictures of one member may take, in MB, as they are kept: about 1,000 photographs."
+    )
+    s3_endpoint: str = _setting(
+        "",
+        "Where pictures are kept instead of in the data directory: the address of an S3-compatible storage, such as "
+        "https://s3.eu-west-3.amazonaws.com. It needs s3_bucket, s3_key_id and s3_secret.",
+    )
+    s3_bucket: str = _setting("", "Name of the bucket for pictures. It is there already; nobody else writes into it.")
+    s3_region: str = _setting("us-east-1", "Region of the bucket, as the storage calls it.")
+    s3_key_id: str = _setting("", "Key id that may write into the bucket.")
+    s3_secret: str = _setting("", "Secret that belongs to s3_key_id.")
+    s3_public_url: str = _setting(
+        "",
+        "https address under which everybody can read the bucket, without its name where that is part of the host: "
+        "browsers get pictures from there. Default: they get them from here, read from the bucket.",
+    )
     folder: str = _setting(".", "Where folkmoot.toml was found; paths in it are relative to this.")
 
     @property
@@ -162,6 +180,14 @@ def check(settings: Settings) -> Settings:
             ipaddress.ip_network(proxy, strict=False)
         except ValueError:
             raise BadSettings(f"trusted_proxies must be addresses or networks, not {proxy!r}") from None
+    if settings.upload_max_mb < 1 or settings.upload_quota_mb < 1:
+        raise BadSettings("upload_max_mb and upload_quota_mb must be at least 1")
+    for name in ("s3_endpoint", "s3_public_url"):
+        address = urlsplit(getattr(settings, name))
+        if getattr(settings, name) and (address.scheme not in ("http", "https") or not address.hostname):
+            raise BadSettings(f"{name} must begin with https://, not {getattr(settings, name)!r}")
+    if settings.s3_endpoint and not (settings.s3_bucket and settings.s3_key_id and settings.s3_secret):
+        raise BadSettings("s3_endpoint needs s3_bucket, s3_key_id and s3_secret as well")
     if settings.registration not in ("", "open", "approval", "closed"):
         raise BadSettings(f"registration is open, approval or closed, not {settings.registration!r}")
     return settings
@@ -206,6 +232,8 @@ def describe(settings: Settings) -> str:
         shown = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         if f.name == "database_url" and "@" in shown:
             shown = shown.split("://")[0] + "://…@" + shown.rpartition("@")[2]
+        if f.name == "s3_secret" and shown:
+            shown = "(set)"
         lines += [
             f"{f.name}  (FOLKMOOT_{f.name.upper()})",
             f"    now: {shown or '(default)'}",

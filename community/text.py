@@ -11,7 +11,8 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,6 +58,7 @@ _TAGS = frozenset(
         "ul",
     ]
 )
+_WITH_PICTURES = _TAGS | {"img"}
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _REL = "nofollow noopener noreferrer ugc"
 MAX_HTML = 200_000
@@ -76,6 +78,86 @@ def _bleach_attribute(tag: str, name: str, value: str) -> bool:
     return tag == "ol" and name == "start" and value.isdigit()
 
 
+# --- pictures of our own: the only ones that a page shows inside a text
+
+PICTURES = "/media/"
+_KEY = "[0-9a-f]{32}"
+_SIZES_SHOWN = "(max-width: 46rem) 100vw, 42rem"
+_PICTURE_FORMS = {
+    "src": re.compile(rf"/media/{_KEY}-desk\.webp"),
+    "srcset": re.compile(rf"/media/({_KEY})-phone\.webp [0-9]{{1,4}}w, /media/\1-desk\.webp [0-9]{{1,4}}w"),
+    "sizes": re.compile(re.escape(_SIZES_SHOWN)),
+    "width": re.compile(r"[0-9]{1,5}"),
+    "height": re.compile(r"[0-9]{1,5}"),
+    "loading": re.compile("lazy"),
+    "alt": re.compile(".*", re.DOTALL),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a page has to know of a picture of ours before it is there; ``phone_width`` is 0 where it is small."""
+
+    width: int
+    height: int
+    phone_width: int = 0
+
+
+def pictures_in(source: str) -> list[str]:
+    """The keys of pictures of ours whose addresses stand in a Markdown text; at most 100."""
+    return list(dict.fromkeys(re.findall(rf"/media/({_KEY})-(?:desk|phone)\.webp", source)))[:100]
+
+
+_IMG = re.compile(rf'<img src="/media/({_KEY})-desk\.webp" alt="([^"]*)"[^<>]*>')
+
+
+def pictures_shown(html: str) -> dict[str, str]:
+    """The pictures in a stored text in their order: keys with what the text says of them."""
+    found: dict[str, str] = {}
+    for match in _IMG.finditer(html):
+        found.setdefault(match[1], html_entities.unescape(match[2]))
+    return found
+
+
+def without_pictures(html: str, keys: Collection[str], origin: str) -> str:
+    """A stored text for others: pictures of these keys left out (they travel beside it), the rest by full address."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return "" if match[1] in keys else match[0]
+
+    html = _IMG.sub(replaced, html)
+    if keys:
+        html = re.sub(r"<p>(?:\s|<br\s*/?>)+", "<p>", html)
+        html = re.sub(r"<p></p>\n?", "", re.sub(r"(?:\s|<br\s*/?>)+</p>", "</p>", html))
+    return with_origin(html, origin)
+
+
+def with_origin(html: str, origin: str) -> str:
+    """A stored text for pages elsewhere: pictures with full addresses."""
+    return _IMG.sub(
+        lambda match: match[0].replace('"/media/', f'"{origin}/media/').replace(" /media/", f" {origin}/media/"), html
+    )
+
+
+def in_brackets(words: str) -> str:
+    """Words as the alternative text of a picture in Markdown: no mark in them means anything."""
+    return re.sub(r"([\\\[\]*_`<>&!~@])", r"\\\1", words)
+
+
+def _picture_attribute(name: str, value: str) -> bool:
+    form = _PICTURE_FORMS.get(name)
+    return form is not None and form.fullmatch(value) is not None
+
+
+def _nh3_attribute(tag: str, name: str, value: str) -> str | None:
+    allowed = _picture_attribute(name, value) if tag == "img" else _bleach_attribute(tag, name, value)
+    return value if allowed else None
+
+
+def _bleach_attribute_or_picture(tag: str, name: str, value: str) -> bool:
+    return _picture_attribute(name, value) if tag == "img" else _bleach_attribute(tag, name, value)
+
+
 _nh3 = nh3.Cleaner(
     tags=set(_TAGS),
     clean_content_tags={"script", "style", "template", "noscript", "svg", "math"},
@@ -86,18 +168,39 @@ _nh3 = nh3.Cleaner(
     strip_comments=True,
 )
 _bleach = bleach.Cleaner(tags=_TAGS, attributes=_bleach_attribute, protocols=_SCHEMES, strip=True, strip_comments=True)
+_nh3_with_pictures = nh3.Cleaner(
+    tags=set(_WITH_PICTURES),
+    clean_content_tags={"script", "style", "template", "noscript", "svg", "math"},
+    attributes={"a": {"href"}, "ol": {"start"}, "img": set(_PICTURE_FORMS)},
+    attribute_filter=_nh3_attribute,
+    url_schemes=set(_SCHEMES),
+    url_relative="pass_through",  # which the filter narrows down to our pictures
+    link_rel=_REL,
+    strip_comments=True,
+)
+_bleach_with_pictures = bleach.Cleaner(
+    tags=_WITH_PICTURES,
+    attributes=_bleach_attribute_or_picture,
+    protocols=_SCHEMES,
+    strip=True,
+    strip_comments=True,
+)
 
 
-def clean(html: str) -> str:
-    """HTML with nothing in it but the few elements that text needs; safe to show as it is."""
+def clean(html: str, *, with_pictures: bool = False) -> str:
+    """HTML with nothing in it but the few elements that text needs; safe to show as it is.
+
+    ``with_pictures`` is for what was written here: there a path means this server.
+    """
     global alarms
     html = html[:MAX_HTML].replace("\0", "")
     if _is_too_intricate(html):
         return clean(f"<p>{escape(html_entities.unescape(_TAG.sub(' ', html)))}</p>")
-    first = _nh3.clean(html)
+    has_pictures = with_pictures and PICTURES in html
+    first = (_nh3_with_pictures if has_pictures else _nh3).clean(html)
     if "<" not in first:
         return first
-    second = _bleach.clean(first)
+    second = (_bleach_with_pictures if has_pictures else _bleach).clean(first)
     if _normal(second) != _normal(first):
         alarms += 1
         log.warning("the second sanitiser changed what the first had let through")
@@ -179,15 +282,28 @@ def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "linkify": True, "breaks": True, "typographer": False})
     markdown.enable(["linkify", "strikethrough", "table"])
     markdown.inline.ruler.before("link", "mention", _mention_rule)
-    # A picture in the text would make every reader's browser call a stranger's server: it becomes a link.
-    markdown.add_render_rule("image", _image_as_link)
+    markdown.add_render_rule("image", _image)
     return markdown
 
 
-def _image_as_link(_renderer: Any, tokens: list[Token], index: int, _options: Any, _env: Any) -> str:
+def _image(renderer: Any, tokens: list[Token], index: int, options: Any, env: Any) -> str:
+    """A picture of our own is shown. Any other would make every reader's browser call a stranger's server: it becomes
+    a link."""
     token = tokens[index]
-    address = html_entities.escape(str(token.attrs.get("src", "")))
-    return f'<a href="{address}">{html_entities.escape(token.content or address)}</a>'
+    source = str(token.attrs.get("src", ""))
+    pictures: Mapping[str, Picture] = env.get("pictures", {})
+    match = re.fullmatch(rf"/media/({_KEY})-(?:desk|phone)\.webp", source.removeprefix(env.get("origin", "")))
+    if match is None or match[1] not in pictures:
+        address = html_entities.escape(env.get("origin", "") + source if source.startswith(PICTURES) else source)
+        return f'<a href="{address}">{html_entities.escape(token.content or address)}</a>'
+    words = renderer.renderInlineAsText(token.children or [], options, env)
+    picture, path = pictures[match[1]], f"{PICTURES}{match[1]}"
+    smaller = f"{path}-phone.webp {picture.phone_width}w, {path}-desk.webp {picture.width}w"
+    return (
+        f'<img src="{path}-desk.webp" alt="{html_entities.escape(" ".join(words.split()))}" width="{picture.width}" '
+        f'height="{picture.height}" loading="lazy"'
+        + (f' srcset="{smaller}" sizes="{_SIZES_SHOWN}">' if picture.phone_width else ">")
+    )
 
 
 def mentions_in(source: str) -> list[tuple[str, str]]:
@@ -200,9 +316,16 @@ def mentions_in(source: str) -> list[tuple[str, str]]:
     return list(found)[:20]
 
 
-def render(source: str, mentions: Mapping[str, tuple[str, str]] | None = None) -> str:
-    """Markdown to clean HTML. ``mentions`` maps 'name' or 'name@host' to (shown handle, address of the profile)."""
-    return clean(_markdown().render(source[:MAX_SOURCE], {"mentions": mentions or {}}))
+def render(
+    source: str,
+    mentions: Mapping[str, tuple[str, str]] | None = None,
+    pictures: Mapping[str, Picture] | None = None,
+    origin: str = "",
+) -> str:
+    """Markdown to clean HTML. ``mentions`` maps 'name' or 'name@host' to (shown handle, address of the profile),
+    ``pictures`` the keys of those pictures of ours that it may show, also by their full address at ``origin``."""
+    env = {"mentions": mentions or {}, "pictures": pictures or {}, "origin": origin}
+    return clean(_markdown().render(source[:MAX_SOURCE], env), with_pictures=bool(pictures))
 
 
 def escape(words: str) -> str:
@@ -210,12 +333,33 @@ def escape(words: str) -> str:
     return html_entities.escape(words)
 
 
+# What means something inside a line, wherever it stands; an underscore within a word, as in addresses, does not.
+_MARKS = re.compile(r"[\\`*\[\]<>|]|~~|(?<!\w)_|_(?!\w)|&(?=#?\w+;)")
+_LINE_MARKS = re.compile(r"^(\d*)([#+=.)-])")
+
+
+def literal(words: str) -> str:
+    """Plain words as one line of Markdown that says just these: nobody is mentioned in it, nothing is marked."""
+    line = _MARKS.sub(lambda found: "".join(f"\\{mark}" for mark in found[0]), " ".join(words.split()))
+    return _LINE_MARKS.sub(r"\1\\\2", line).replace("@", "&#64;")
+
+
+_UNPRINTABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def printable(words: str) -> str:
+    """Without control characters and rare ends of lines, which XML and iCalendar cannot hold, not even escaped."""
+    return _UNPRINTABLE.sub("", words)
+
+
 _BLOCK_END = re.compile(r"</(?:p|div|h[1-6]|li|blockquote|pre|tr)>|<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
 
 def plain(html: str) -> str:
-    """The words of an HTML text, a line for each block."""
+    """The words of an HTML text, a line for each block; of a picture of ours what is said of it."""
+    if PICTURES in html:
+        html = _IMG.sub(r" \2 ", html)
     lines = html_entities.unescape(_TAG.sub("", _BLOCK_END.sub("\n", html))).splitlines()
     return "\n".join(line for line in (" ".join(raw.split()) for raw in lines) if line)
 

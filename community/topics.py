@@ -32,7 +32,7 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     require("open-topic", await standing(tx, author, group.id), group)
     place = await groups.ensure_place(tx, group)
     if not written.uri:
-        written = replace(written, kind=place.object_type)
+        written = replace(written, kind="Article" if written.abstract else place.object_type)
     title = text.cut(" ".join(written.title.split()), MAX_TITLE)
     is_generated = not title
     if is_generated:

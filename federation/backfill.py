@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,11 +16,14 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from community import groups, jobs
+from community import groups, jobs, links
 from community.db import Tx
+from community.debate_models import Debate
 from community.models import Actor, Job, Membership, Post, Theme, Topic
 from community.policy import Refused as PolicyRefused
+from community.posts import EVENT
 from federation.client import Budget, BudgetSpent, FetchError, Gone, Unreachable
+from federation.debates import keep_seats
 from federation.dereference import ACTIVITY_TYPES, Stale, bring_in, fetch_document, refresh, store_actor
 from federation.site import Site
 from federation.translate import ACTOR_KINDS, NotUnderstood, from_actor
@@ -33,6 +36,8 @@ FETCHES_MAX = 60
 PAGES_MAX = 5
 TOPICS_MAX = 50
 REQUESTS_MAX = 100
+SEATS_MAX = 20
+DEBATES_MAX = 20
 SECONDS_MAX = 90.0
 COUNT_MAX = 1_000_000
 # How long after the last news a thread is looked at again.
@@ -368,6 +373,7 @@ async def new_place(site: Site, actor_id: int) -> None:
             await _try(_read_moderators(site, actor, document.get("attributedTo"), budget))
         await _try(_read_topics(site, actor, document.get("outbox"), budget))
         await _try(_read_pins(site, actor, document.get("featured"), budget))
+        await _try(_read_debates(site, actor, document.get("upcomingEvents"), budget))
     except BudgetSpent:
         log.info("%s: as much as may be read at once", actor.uri)
     async with site.database.write() as tx:
@@ -451,6 +457,37 @@ async def _read_pins(site: Site, group: Actor, featured: Any, budget: Budget) ->
             if topic.group_id == group.id and topic.pinned_at is None:
                 topic.pinned_at = tx.now - timedelta(seconds=place)
         tx.signal("anything")
+
+
+async def _read_debates(site: Site, group: Actor, upcoming: Any, budget: Budget) -> None:
+    """The debates of a linked theme that were announced before it was linked: their groups are read, which keeps what
+    they say and has our theme follow them."""
+    async with site.database.read() as tx:
+        is_linked = bool(await links.themes_linked_with(tx, group.id))
+    if not is_linked or upcoming is None:
+        return
+    listing = await read_collection(site, upcoming, (group.uri,), budget)
+    for item in listing.items[:DEBATES_MAX]:
+        event = id_of(item) or ""
+        if event.endswith(EVENT) and same_origin(event, group.uri):
+            await _try(bring_in(site, event.removesuffix(EVENT), budget))
+
+
+@jobs.works("fetch-seats")
+async def fetch_seats(site: Site, claimed: list[jobs.Claimed]) -> list[jobs.Result]:
+    """Get to know the people who host a debate elsewhere or sit on its panel. Whoever cannot be read is left out."""
+    for job in claimed:
+        budget = Budget(SEATS_MAX, SECONDS_MAX)
+        wanted: dict[str, str] = job.argument["seats"]
+        for uri in wanted:
+            async with site.database.read() as tx:
+                is_known = await tx.by_uri(Actor, uri) is not None
+            if not is_known and not same_origin(uri, site.settings.origin):
+                with suppress(BudgetSpent):
+                    await _try(bring_in(site, uri, budget))
+        async with site.database.write() as tx:
+            await keep_seats(tx, await tx.get_one(Debate, job.argument["debate"]), wanted, is_last=True)
+    return [jobs.Done(job) for job in claimed]
 
 
 async def _read_moderators(site: Site, group: Actor, about: Any, budget: Budget) -> None:

@@ -7,20 +7,19 @@ transaction open (``bring_in``), and the handler runs again, all within one budg
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from community import jobs, members, polls, posts, topics
+from community import jobs, links, members, polls, posts, topics
 from community.db import Tx
 from community.models import Activity, Actor, Host, Membership, Post, Theme, Topic
 from community.policy import Refused as PolicyRefused
 from community.posts import Written
-from federation import nodeinfo, proofs
+from federation import debates, nodeinfo, proofs
 from federation.client import Budget, BudgetSpent, FetchError, Gone, Refused, Unreachable
 from federation.site import Site
 from federation.translate import (
@@ -70,9 +69,10 @@ async def need(tx: Tx, model: type[T], uri: str | None, *, via: str | None = Non
     """A row by its URI, or Unknown; what should be ours and is not is a refusal, since nobody else has it."""
     if not uri:
         raise PolicyRefused("reference-missing")
-    found = await tx.by_uri(model, uri)
+    # Of posts also what stands for one, see ``posts.find_by_uri``.
+    found: Any = await posts.find_by_uri(tx, uri) if model is Post else await tx.by_uri(model, uri)
     if found is not None:
-        return found
+        return found  # type: ignore[no-any-return]
     if same_origin(uri, tx.settings.origin):
         raise PolicyRefused("not-found-here")
     raise Unknown(uri, via)
@@ -177,7 +177,7 @@ async def fetch_actor_again(site: Site, claimed: list[jobs.Claimed]) -> list[job
         try:
             seen = await fetch_actor(site, uri, Budget(fetches=3, seconds=15))
             async with site.database.write() as tx:
-                await store_actor(tx, seen)
+                await debates.keep(tx, await store_actor(tx, seen), seen)
         except Gone:
             async with site.database.write() as tx:
                 actor = await tx.by_uri(Actor, uri)
@@ -219,8 +219,9 @@ async def written(tx: Tx, seen: SeenNote) -> Written:
 
 def _as_said_by(author: Actor, group: Actor, said: Written) -> Written:
     """What the clerk of a debate's home writes has a part in it; nobody else's post has."""
-    is_clerk = author.kind == "service" and author.host == group.host
-    return said if is_clerk else replace(said, part="")
+    if said.part and (author.kind != "service" or author.host != group.host):
+        raise PolicyRefused("part-of-another")
+    return said
 
 
 async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *, via: str | None = None) -> Post:
@@ -244,6 +245,7 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *
         post = await posts.reply(tx, author, topic, said, reply_to=parent, activity=activity)
         await _keep_looking(tx, topic, is_new=False)
         return post
+    await _need_debate(tx, seen, author, via)
     group = await addressed_group(tx, seen, author, via)
     if group is None:
         raise PolicyRefused("no-theme-addressed")
@@ -254,6 +256,19 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *
         raise PolicyRefused(next(iter(error.fields.values()))) from None
     await _keep_looking(tx, post.topic, is_new=not group.is_local)
     return post
+
+
+async def _need_debate(tx: Tx, seen: SeenNote, author: Actor, via: str | None) -> None:
+    """The announcement of a debate, told by a theme that we are linked with, belongs to the debate's own group, which
+    has to be known first. Nobody tells of the debates of others."""
+    group_uri = seen.groups[0] if seen.groups else ""
+    if seen.part != "motion" or author.kind != "service" or via in (None, group_uri):
+        return
+    if not same_origin(seen.uri, via or "", group_uri):
+        raise PolicyRefused("debate-of-another")
+    theme = await tx.by_uri(Actor, via or "")
+    if theme is not None and await links.themes_linked_with(tx, theme.id):
+        await need(tx, Actor, group_uri, via=via)
 
 
 async def _keep_looking(tx: Tx, topic: Topic, *, is_new: bool) -> None:
@@ -320,7 +335,7 @@ async def bring_in(
             if type_of(document) in ACTOR_KINDS:
                 seen = _read_actor(document, site)
                 async with site.database.write() as tx:
-                    await store_actor(tx, seen)
+                    await debates.keep(tx, await store_actor(tx, seen), seen)
             else:
                 note = _read_note(document, site)
                 async with site.database.write() as tx:

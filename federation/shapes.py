@@ -10,8 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from community import text
+from community.media import Shown, address_of
 from community.models import Actor, Poll, PollOption
 from community.polls import Paper
+from community.settings import Settings
 from federation.vocabulary import AS2, Document, first, format_time, id_of, origin_of, parse_time, type_of
 
 QUOTE_CONTEXT: list[Any] = [
@@ -255,4 +257,24 @@ def to_quote_authorization(uri: str, author_uri: str, quoting_uri: str, quoted_u
         "attributedTo": author_uri,
         "interactingObject": quoting_uri,
         "interactionTarget": quoted_uri,
+    }
+
+
+# --- pictures
+
+PICTURES_MAX = 4
+
+
+def to_picture(shown: Shown, settings: Settings) -> Document:
+    """A picture beside a post, in the form in which Mastodon itself sends one. Lemmy refuses a whole post for any other
+    type than Document, Image or Link, and a Document without ``mediaType``."""
+    media = shown.media
+    return {
+        "type": "Document",
+        "mediaType": "image/webp",
+        "url": settings.origin + address_of(media),
+        "name": shown.alt,
+        "width": media.width,
+        "height": media.height,
+        "blurhash": media.blurhash,
     }

@@ -5,12 +5,13 @@ Pure functions over dictionaries and values; what another server demands is name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from community import text
+from community.media import Shown
 from community.models import Actor, Poll, PollOption, Post, Theme, Topic
 from community.polls import Paper
 from community.settings import Settings
@@ -52,6 +53,8 @@ ACTOR_CONTEXT: list[Any] = [
         "schema": "http://schema.org#",
         "PropertyValue": "schema:PropertyValue",
         "value": "schema:value",
+        "debate": {"@id": "urn:folkmoot:debate", "@type": "@json"},
+        "upcomingEvents": {"@id": "https://w3id.org/fep/8a8e#upcomingEvents", "@type": "@id"},
     },
 ]
 OBJECT_CONTEXT: list[Any] = [
@@ -68,6 +71,7 @@ OBJECT_CONTEXT: list[Any] = [
         "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
         "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
         "votersCount": "http://joinmastodon.org/ns#votersCount",
+        "blurhash": "http://joinmastodon.org/ns#blurhash",
     },
 ]
 
@@ -130,6 +134,7 @@ class SeenActor:
     featured_uri: str = ""
     proof_key_id: str = ""
     proof_key: str = ""
+    debate: Mapping[str, Any] | None = None  # what a debate's group says of the debate, see ``federation.debates``
 
 
 def _url_of(value: Any, uri: str) -> str:
@@ -180,7 +185,7 @@ def from_actor(document: Document, now: datetime) -> SeenActor:
     shared = endpoints.get("sharedInbox") if isinstance(endpoints, dict) else None
     icon = first(document.get("icon"))
     avatar = icon.get("url") if isinstance(icon, dict) else icon
-    summary = document.get("summary")
+    summary, debate = document.get("summary"), document.get("debate")
     return SeenActor(
         uri=uri,
         url=_url_of(document.get("url"), uri),
@@ -203,6 +208,7 @@ def from_actor(document: Document, now: datetime) -> SeenActor:
         featured_uri=_same_origin_or_empty(document.get("featured"), uri) if kind == "group" else "",
         proof_key_id=proof_key_id,
         proof_key=proof_key,
+        debate=debate if kind == "group" and isinstance(debate, dict) else None,
     )
 
 
@@ -440,6 +446,7 @@ def to_note(
     mentioned: Iterable[Actor] = (),
     replies: list[str] | None = None,
     poll: tuple[Poll, list[PollOption]] | None = None,
+    pictures: Sequence[Shown] = (),
 ) -> Document:
     """A post of ours as a document; with a poll it is a Question.
 
@@ -447,13 +454,18 @@ def to_note(
     showed title and full text unfolded on GoToSocial, snac and Takahē and gave NodeBB and PieFed the right title. It
     has no Markdown ``source``: NodeBB and PieFed prefer the source to the content and would make their title of the
     first sentence in it. The group is always mentioned in ``tag``: that is what makes replies from microblogs reach us.
+
+    The first pictures travel as attachments, which microblogs show (Mastodon four) where they drop them from a text;
+    a Note does not have them in its text as well, since NodeBB would show them twice. An Article is read as it is.
     """
     is_opener = post.number == 1
     replies = replies or []
     is_in_group = group.kind == "group"  # else the place of a followed person, who is only mentioned
     to = [PUBLIC, group.uri]
     people = [actor for actor in mentioned if actor.id != group.id]
-    content = post.html
+    attached = pictures[: shapes.PICTURES_MAX]
+    inside = text.without_pictures(post.html, {shown.media.key for shown in attached}, settings.origin)
+    content = text.with_origin(post.html, settings.origin) if post.kind == "Article" else inside
     document: Document = {
         "@context": OBJECT_CONTEXT,
         "id": post.uri,
@@ -466,9 +478,12 @@ def to_note(
         "url": page_of(post, topic, settings),
         "published": format_time(post.created_at),
         "mediaType": "text/html",
-        "source": {"content": post.source, "mediaType": "text/markdown"},
+        "source": {
+            "content": post.source.replace(f"]({text.PICTURES}", f"]({settings.origin}{text.PICTURES}"),
+            "mediaType": "text/markdown",
+        },
         "tag": [mention(group, settings), *(mention(actor, settings) for actor in people)],
-        "attachment": [],
+        "attachment": [shapes.to_picture(shown, settings) for shown in attached],
         "sensitive": False,
         "interactionPolicy": {"canQuote": {"automaticApproval": [PUBLIC]}},
         "likes": {
@@ -485,7 +500,7 @@ def to_note(
         document["title"] = topic.title
         if post.kind == "Article":
             document["name"] = topic.title
-            document["summary"] = text.excerpt(content, 400)
+            document["summary"] = post.abstract or text.excerpt(content, 400)
         else:
             content = f"<p><strong>{text.escape(topic.title)}</strong></p>{content}"
             del document["source"]

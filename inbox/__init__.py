@@ -6,6 +6,6 @@ database function that answers with the outcome.
 Importing this package registers them all.
 """
 
-from inbox import groups, members, moderation, polls, posts, quotes, reactions, work
+from inbox import debates, groups, members, moderation, polls, posts, quotes, reactions, work
 
-__all__ = ["groups", "members", "moderation", "polls", "posts", "quotes", "reactions", "work"]
+__all__ = ["debates", "groups", "members", "moderation", "polls", "posts", "quotes", "reactions", "work"]

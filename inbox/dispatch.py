@@ -23,7 +23,9 @@ from inbox.registry import Received
 
 # What an actor tells about itself: whom it follows, what it answers, asks or reports, where it moves to. Nobody else
 # can, and what is announced is not announced again.
-_ONLY_DIRECT = frozenset({"Follow", "Accept", "Reject", "Move", "Announce", "QuoteRequest", "Flag"})
+_ONLY_DIRECT = frozenset(
+    {"Follow", "Accept", "Reject", "Move", "Announce", "QuoteRequest", "Flag", "Invite", "Join", "Leave"}
+)
 # What an Undo may take back before it arrives. Everything else has an end of its own.
 _UNDONE = frozenset({"Follow", "Like", "Dislike", "EmojiReact", "Block", "Lock"})
 # Not for ever: Misskey gives each follow of the same two the same id.

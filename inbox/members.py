@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
-from community import following, groups, jobs, links, moderation, posts
+from community import debates, following, groups, jobs, links, moderation, posts
 from community.db import Tx
 from community.models import Activity, Actor, Job, Membership
 from community.policy import Refused
+from federation.debates import keep
 from federation.dereference import Unknown, retire
 from federation.translate import NotUnderstood, from_actor
 from federation.vocabulary import Document, id_of, type_of
@@ -25,7 +26,8 @@ async def _ours(tx: Tx, received: Received) -> Actor:
 async def follow(tx: Tx, received: Received) -> str | None:
     """Accepted at once. A repeated Follow is answered again: the first Accept may have been lost."""
     target = await _ours(tx, received)
-    if received.actor.kind == "group" and target.kind == "group":
+    is_debate = await debates.of_group(tx, target.id) is not None
+    if received.actor.kind == "group" and target.kind == "group" and not is_debate:
         return await links.asked(tx, received.actor, target, follow=received.document, activity=received.activity)
     await groups.follow(tx, received.actor, target, follow=received.document, activity=received.activity)
     return "followed"
@@ -168,6 +170,8 @@ async def update_actor(tx: Tx, received: Received) -> str | None:
     actor = received.actor
     actor.name, actor.summary_html, actor.avatar_url = seen.name, seen.summary_html, seen.avatar_url
     actor.url, actor.moved_to = seen.url, seen.moved_to
+    if await keep(tx, actor, seen):
+        return "debate-updated"
     tx.signal("anything")
     return "actor-updated"
 

@@ -11,6 +11,7 @@ from community.db import Tx
 from community.models import Post, Reaction
 from community.policy import Refused
 from federation.vocabulary import id_of, type_of
+from inbox.debates import seat_of, take_answer
 from inbox.members import undo_named_follow
 from inbox.posts import held_post
 from inbox.registry import Received, handles
@@ -20,7 +21,7 @@ from inbox.registry import Received, handles
 @handles("EmojiReact")
 async def like(tx: Tx, received: Received) -> str | None:
     """A Like with an emoji for its content (Misskey) and an EmojiReact (Pleroma) are likes, as PieFed takes them."""
-    return await _vote(tx, received, 1)
+    return await take_answer(tx, received) or await _vote(tx, received, 1)
 
 
 @handles("Dislike")
@@ -43,7 +44,7 @@ async def undo_vote(tx: Tx, received: Received) -> str | None:
     uri = id_of(received.object.get("object"))
     post = await posts.find_by_uri(tx, uri) if uri else None
     if post is None:
-        return "was-not-liked"
+        return "seat-stands" if uri and await seat_of(tx, uri) is not None else "was-not-liked"
     await held_post(tx, replace(received, document=received.object))
     held = await tx.get(Reaction, (post.id, received.actor.id))
     value = -1 if type_of(received.object) == "Dislike" else 1

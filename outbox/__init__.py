@@ -6,6 +6,6 @@ other way. ``documents`` builds what we say about our things, ``collections`` th
 registers them all.
 """
 
-from outbox import delivery, links, members, moderation, polls, posts, quotes, reactions, threads
+from outbox import debates, delivery, links, members, moderation, polls, posts, quotes, reactions, threads
 
-__all__ = ["delivery", "links", "members", "moderation", "polls", "posts", "quotes", "reactions", "threads"]
+__all__ = ["debates", "delivery", "links", "members", "moderation", "polls", "posts", "quotes", "reactions", "threads"]

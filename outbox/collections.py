@@ -6,10 +6,11 @@ import json
 
 from sqlalchemy import select
 
-from community import groups, posts, topics
+from community import debates, groups, posts, topics
 from community.db import Tx
 from community.models import Activity, Actor, Post, Topic
 from federation import translate
+from federation.debates import event_uri
 from federation.vocabulary import AS2, Document, type_of
 from outbox import documents
 
@@ -89,6 +90,13 @@ async def followers(tx: Tx, actor: Actor) -> Document:
         "totalItems": here + elsewhere,
         "items": [],
     }
+
+
+async def upcoming(tx: Tx, theme: Actor) -> Document:
+    """The debates of a theme that are to come or on, as Events, the soonest first (FEP-8a8e)."""
+    found = await debates.ahead(tx, theme_ids=[theme.id])
+    items = [event_uri(debate) for debate in found if debate.actor.is_local]
+    return _ordered(f"{theme.uri}/upcoming", items, attributedTo=theme.uri)
 
 
 async def moderators(tx: Tx, group: Actor) -> Document:

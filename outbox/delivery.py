@@ -41,6 +41,11 @@ MICROBLOGS = frozenset(
 # … and what reads the activities inside and treats a plain Announce as a boost at best.
 FORUMS = frozenset("lemmy piefed mbin kbin nodebb discourse folkmoot lotide smithereen".split())
 
+# What shows an Event with its date and place. PieFed does too, and reads the whole activity.
+CALENDARS = frozenset("mobilizon gancio friendica hubzilla wordpress gathio bonfire".split())
+# What files a plain Announce as a topic of its own, away from its thread.
+_FILES_BOOSTS = frozenset("lemmy mbin kbin".split())
+
 _FINAL = frozenset({400, 404, 405, 406, 410, 413, 414, 415, 422, 501})
 _BODIES_MAX = 500
 AT_ONCE_MAX = 200
@@ -51,8 +56,9 @@ class To:
     """Who gets an activity: followers of groups (and of people), single actors, whoever wrote in a topic.
 
     ``form`` restricts followers by their server's software: plain (microblogs and unknown), wrapped (forums and
-    unknown), microblog (these only), lemmy, gotosocial, or '' for all. ``has_left`` adds those who
-    followed once, since they hold copies. ``own_inbox`` leaves the shared inbox aside, for what concerns one alone.
+    unknown), microblog (these only), boosts (all that do not file a boost as a topic), events (those that keep
+    calendars), lemmy, gotosocial, piefed, or '' for all. ``has_left`` adds those who followed once, since they hold
+    copies. ``own_inbox`` leaves the shared inbox aside, for what concerns one alone.
     """
 
     followers_of: tuple[int, ...] = ()
@@ -232,8 +238,12 @@ async def inboxes(tx: Tx, to: Iterable[To]) -> dict[str, str]:
 
 
 def _runs(form: str) -> Any:
-    if form in ("lemmy", "gotosocial"):
+    if form in ("lemmy", "gotosocial", "piefed"):
         return Host.software == form
+    if form == "events":
+        return Host.software.in_(CALENDARS)
+    if form == "boosts":
+        return or_(Host.software.is_(None), Host.software.not_in(_FILES_BOOSTS))
     if form == "microblog":
         return Host.software.in_(MICROBLOGS)
     others = FORUMS if form == "plain" else MICROBLOGS

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from community import debates, links, posts
 from community.db import Tx
-from community.events import PostCreated, PostDeleted, PostEdited, TopicChanged, on
+from community.events import DebateChanged, PostCreated, PostDeleted, PostEdited, TopicChanged, on
 from community.models import Activity, Actor, Post, Topic
 from community.policy import state_of_host
 from federation import translate
@@ -76,6 +76,17 @@ async def _is_for_home_feeds(tx: Tx, post: Post, group: Actor, author: Actor) ->
     return debate is not None and debate.state == "live" and author.id in await debates.roles(tx, group.id)
 
 
+@on(DebateChanged)
+async def boost_digest(tx: Tx, event: DebateChanged) -> None:
+    """The digest of a debate is a topic of its theme; who follows the debate alone hears of it too."""
+    if event.what == "digest-sent":
+        debate = event.debate
+        post = await tx.get_one(Post, debate.digest_post_id)
+        author = await tx.get_one(Actor, post.author_id)
+        boost = translate.announce(new_uri(tx), debate.actor, post.uri, author.uri, tx.now)
+        await send(tx, boost, debate.actor, To(followers_of=(debate.actor_id,), form="plain"))
+
+
 async def _send_abroad(
     tx: Tx, kind: str, post: Post, topic: Topic, group: Actor, author: Actor, mentioned: tuple[Actor, ...]
 ) -> None:
@@ -87,13 +98,16 @@ async def _send_abroad(
 
 
 async def _share(tx: Tx, group: Actor, post: Post, author: Actor) -> None:
-    """A fresh topic of a linked group is boosted by our theme to its followers on microblogs, once. It is never
-    announced whole, which is what makes loops impossible: forums take nothing but the home's own word."""
+    """A fresh topic of a linked group, or the floor of a debate there, is boosted by our theme to its followers on
+    microblogs, once. It is never announced whole, which is what makes loops impossible: forums take nothing but the
+    home's own word."""
     if post.created_at < tx.now - SHARED_FOR:
         return
     if any([await state_of_host(tx, actor.host) != "open" for actor in (group, author)]):
         return
-    for theme in await links.themes_linked_with(tx, group.id):
+    debate = await debates.of_group(tx, group.id)
+    home_id = group.id if debate is None else debate.theme_id or group.id
+    for theme in await links.themes_linked_with(tx, home_id):
         boost = translate.announce(new_uri(tx), theme, post.uri, author.uri, tx.now)
         await send(tx, boost, theme, To(followers_of=(theme.id,), form="microblog"))
 
@@ -187,11 +201,10 @@ async def announce_deletion(tx: Tx, event: PostDeleted) -> None:
             await send(tx, inner, event.by, To(actors=(author.id,)))
     if inner is not None:
         await wrap(tx, group, inner, has_left=True)
-    if post.number == 1:
-        await _withdraw_boost(tx, group, post)
+    await withdraw_boost(tx, group, post)
 
 
-async def _withdraw_boost(tx: Tx, group: Actor, post: Post) -> None:
+async def withdraw_boost(tx: Tx, group: Actor, post: Post, *, form: str = "plain") -> None:
     """Undo with the Announce embedded: with its id alone GoToSocial, snac and Takahē all kept the boost."""
     rows = await tx.execute(
         select(Activity).where(
@@ -206,7 +219,7 @@ async def _withdraw_boost(tx: Tx, group: Actor, post: Post) -> None:
         if boost.get("object") == post.uri:
             boost.pop("@context", None)
             undo = translate.activity("Undo", new_uri(tx), group, boost, tx.now, to=[PUBLIC], cc=[group.followers_uri])
-            await send(tx, undo, group, To(followers_of=(group.id,), form="plain", has_left=True))
+            await send(tx, undo, group, To(followers_of=(group.id,), form=form, has_left=True))
 
 
 @on(TopicChanged)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from aiohttp import web
 
-from community import following, groups, jobs, members, text, topics
+from community import debates, following, groups, jobs, members, text, topics
 from community.db import Tx
 from community.models import Account, Actor, Post, Theme, Topic
 from community.policy import NotThere, Refused, refusal, require, see, standing
@@ -18,7 +18,7 @@ from federation.client import FetchError, Forbidden
 from federation.lookup import FoundFeed, NotFound, look_up
 from federation.site import Site
 from federation.vocabulary import host_of, same_origin
-from web import auth
+from web import auth, sides
 from web.auth import Limit, client_address, field, read_form, require_viewer, take_turn, to_number, viewer
 from web.pages_read import SORTS, page_number
 from web.render import actor_path, page, topic_path
@@ -167,6 +167,10 @@ async def place(request: web.Request) -> web.Response:
     number = page_number(request)
     async with site.database.read() as tx:
         theme = await _place_at(tx, request.match_info["slug"])
+        debate = await debates.of_group(tx, theme.actor_id)
+    if debate is not None and theme.slug == request.match_info["slug"]:
+        return await sides.sides_page(request, theme, debate)
+    async with site.database.read() as tx:
         group = theme.actor
         here = await standing(tx, who.actor, group.id)
         rows = await topics.listed(

@@ -220,7 +220,7 @@ async def _settings_form(
         which=which,
         is_saved="saved" in request.query,
         professions=members.PROFESSIONS,
-        timezones=_timezones(),
+        timezones=timezones(),
     )
 
 
@@ -319,7 +319,7 @@ async def sign_out_devices(request: web.Request) -> web.Response:
 
 
 @lru_cache(maxsize=1)
-def _timezones() -> list[str]:
+def timezones() -> list[str]:
     """The names that people know their time by: Europe/Lisbon, not EST5EDT."""
     regions = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
     return ["UTC", *sorted(name for name in available_timezones() if name.split("/")[0] in regions and "/" in name)]

@@ -1,7 +1,7 @@
 """The web application: read this first. It names every room and every step that a request goes through.
 
 A request passes, from the outside in: the cache of anonymous answers · security headers · errors turned into pages ·
-ActivityPub for those who ask for it · who is looking · forged forms refused · the page itself.
+ActivityPub for those who ask for it · who is looking · room for pictures · forged forms refused · the page itself.
 """
 
 from __future__ import annotations
@@ -27,20 +27,32 @@ from inbox.receive import BODY_MAX, Inbox
 from web import (
     abroad,
     accounts,
+    arrange,
     auth,
+    calendars,
     cities,
+    debates,
+    desk,
     headers,
+    invitations,
     live,
+    live_debate,
+    media,
     moderation,
     moving,
     objects,
+    outcome,
     pages_read,
     pages_write,
     polls,
+    questions,
+    record,
     render,
+    series,
     staff,
     staff_hosts,
     threads,
+    ticker,
 )
 from web.sentences import N_
 from web.sentences import sentence_of as sentence
@@ -52,7 +64,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Groups elsewhere have pages of their own at addresses that would be themes of ours as well.
 ROOMS = (
     objects, abroad, moving, pages_read, pages_write, polls, live, accounts, moderation, staff, staff_hosts, cities,
-    threads,
+    threads, debates, arrange, invitations, questions, desk, outcome, record, live_debate,
+    ticker, series, calendars, media,
 )  # fmt: skip
 
 __all__ = ["build"]
@@ -68,6 +81,7 @@ def build(site: Site) -> web.Application:
             errors,
             documents,
             auth.viewer_middleware,
+            media.middleware,
             auth.csrf_middleware,
             again,
         ],
@@ -82,6 +96,7 @@ def build(site: Site) -> web.Application:
         app.router.add_routes(room.routes)
     render.set_up(app)
     live.set_up(app)
+    ticker.set_up(app)
     app.cleanup_ctx.append(_closing)
     return app
 

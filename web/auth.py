@@ -32,8 +32,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _TOUCH_EVERY = timedelta(minutes=10)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _INBOX = re.compile(r"(/[ug]/[^/]+)?/inbox/?")
+_PICTURE = re.compile(r"/media/[0-9a-f]+-[a-z]+\.webp")
 # Forms that people who are not signed in may send. Nothing else that they post has an effect.
-_ANONYMOUS_FORMS = re.compile(r"/sign-in|/sign-up|/welcome/.*")
+_ANONYMOUS_FORMS = re.compile(r"/sign-in|/sign-up|/welcome/.*|/seats/.*")
 _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 
@@ -61,6 +62,10 @@ class Viewer:
     @property
     def is_staff(self) -> bool:
         return self._has_role("moderator", "admin")
+
+    @property
+    def is_editor(self) -> bool:
+        return self._has_role("editor")
 
     @property
     def is_admin(self) -> bool:
@@ -190,7 +195,7 @@ def session_token(request: web.Request) -> str:
 async def viewer_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Find out who asks, before anything else does."""
     token = session_token(request)
-    if request.path.startswith("/static/") or _INBOX.fullmatch(request.path):
+    if request.path.startswith("/static/") or _PICTURE.fullmatch(request.path) or _INBOX.fullmatch(request.path):
         return await handler(request)
     settings = request.app[SITE].settings
     request[_VIEWER] = found = await _find_viewer(request, token) if token else viewer(request)

@@ -39,14 +39,14 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        _add(request, error)
+        add(request, error)
         raise
     if not response.prepared:
-        _add(request, response)
+        add(request, response)
     return response
 
 
-def _add(request: web.Request, response: web.StreamResponse) -> None:
+def add(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _ALWAYS.items():
         response.headers.setdefault(name, value)
     if request.app[SITE].settings.is_secure:

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 from aiohttp import web
 from sqlalchemy import func, select
 
-from community import groups, house, members, policy, posts, quotes, topics
+from community import debates, groups, house, members, policy, posts, quotes, topics
 from community.db import Tx
 from community.models import Account, Activity, Actor, Post, Topic
 from federation import nodeinfo, translate, webfinger
@@ -73,7 +73,15 @@ async def _actor(tx: Tx, match: re.Match[str], _request: web.Request) -> Documen
     return None if actor is None else await documents.actor(tx, actor)
 
 
-@_at(r"(/u/[a-z0-9_]+|/g/[a-z0-9_]+|)/(outbox|followers|featured|moderators)")
+@_at(r"(/g/[a-z0-9_]+)/event", is_page=True)
+async def _event(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
+    """A debate as an entry in calendars."""
+    group = await _actor_at(tx, match[1])
+    debate = await debates.of_group(tx, group.id) if group is not None else None
+    return await documents.event(tx, debate) if debate is not None else None
+
+
+@_at(r"(/u/[a-z0-9_]+|/g/[a-z0-9_]+|)/(outbox|followers|featured|moderators|upcoming)")
 async def _collection(tx: Tx, match: re.Match[str], _request: web.Request) -> Document | None:
     actor = await _actor_at(tx, match[1] or "/")
     if actor is None:
@@ -84,7 +92,10 @@ async def _collection(tx: Tx, match: re.Match[str], _request: web.Request) -> Do
         return await collections.followers(tx, actor)
     if actor.kind != "group":
         return None
-    return await (collections.featured if match[2] == "featured" else collections.moderators)(tx, actor)
+    lists = {
+        "featured": collections.featured, "moderators": collections.moderators, "upcoming": collections.upcoming,
+    }  # fmt: skip
+    return await lists[match[2]](tx, actor)
 
 
 async def _local_post(tx: Tx, match: re.Match[str]) -> Post | None:
@@ -164,8 +175,14 @@ async def _activity(tx: Tx, match: re.Match[str], _request: web.Request) -> Docu
 routes = web.RouteTableDef()
 
 
+@routes.get("/g/{name:[a-z0-9_]+}/event")
+async def _page_of_event(request: web.Request) -> web.Response:
+    """Some servers link the id of an Event: who follows that comes to the page of the debate."""
+    raise web.HTTPFound(f"/g/{request.match_info['name']}", headers={"Vary": "Accept"})
+
+
 @routes.get("/{list:outbox|followers}")
-@routes.get("/{kind:u|g}/{name}/{list:outbox|followers|featured|moderators}")
+@routes.get("/{kind:u|g}/{name}/{list:outbox|followers|featured|moderators|upcoming}")
 @routes.get("/p/{number}/{list:replies|likes}")
 @routes.get("/t/{number}/context")
 @routes.get("/a/{name}")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from community import following, groups, links, members, notifications, posts, text, topics
+from community import debates, following, groups, links, members, notifications, posts, text, topics
 from community.db import Tx
 from community.models import Actor, Membership, Notification, Post, Theme, Topic
 from community.policy import NotThere, refusal, standing
-from web import threads, topic_view
+from web import debate_view, sides, threads, topic_view
 from web.auth import require_viewer, viewer
 from web.render import actor_path, fragment, page, topic_path
 from web.site_key import SITE
@@ -46,6 +46,8 @@ async def home(request: web.Request) -> web.Response:
         neighbours = await links.neighbours(tx)
         reader_id = who.account.actor_id if who.account else None
         latest = await topics.listed(tx, reader_id=reader_id)
+        upcoming = await debate_view.listed(tx, await debates.ahead(tx, limit=1))
+        now = tx.now
     busy = sorted((row for row in latest if row.topic.reply_count > 1), key=lambda row: -row.topic.reply_count)
     lively = busy[:LIVELY] if len(latest) > LIVELY else []
     chosen = {row.topic.id for row in lively}
@@ -54,6 +56,8 @@ async def home(request: web.Request) -> web.Response:
         "home.html",
         here="home",
         themes=themes,
+        debate=upcoming[0] if upcoming else None,
+        now=now,
         neighbours=neighbours,
         cities={each.city.host: each.city for each in neighbours},
         lively=lively,
@@ -87,6 +91,10 @@ async def theme_page(request: web.Request) -> web.Response:
     wanted_home = request.query.get("from", "")
     async with site.database.read() as tx:
         theme = await find_theme(tx, request.match_info["slug"])
+        debate = await debates.of_group(tx, theme.actor_id)
+    if debate is not None:
+        return await sides.sides_page(request, theme, debate)
+    async with site.database.read() as tx:
         place = await standing(tx, who.actor, theme.actor_id)
         linked = await links.listed(tx, group_id=theme.actor_id, states=("linked", "paused"))
         cities = await links.cities(tx) if linked else {}
@@ -103,6 +111,9 @@ async def theme_page(request: web.Request) -> web.Response:
         )
         here, elsewhere = await groups.count_followers(tx, theme.actor_id)
         moderators = await groups.moderators(tx, theme.actor_id)
+        planned = await debate_view.listed(tx, await debates.ahead(tx, theme_ids=[theme.actor_id], limit=5))
+        held = await debate_view.listed(tx, await debates.over(tx, theme_ids=[theme.actor_id], limit=3))
+        now = tx.now
         membership = await tx.get(Membership, (who.actor.id, theme.actor_id)) if who.actor else None
     if theme.slug != request.match_info["slug"]:
         raise web.HTTPFound(f"/g/{theme.slug}")
@@ -126,6 +137,10 @@ async def theme_page(request: web.Request) -> web.Response:
         members_here=here,
         followers_elsewhere=elsewhere,
         moderators=moderators,
+        planned=planned,
+        held=held,
+        now=now,
+        arrange_refusal=refusal("arrange", place, theme.actor),
         is_member=membership is not None and membership.state == "accepted",
         open_refusal=refusal("open-topic", place, theme.actor),
         join_refusal=refusal("follow", place, theme.actor),
@@ -141,8 +156,7 @@ async def feed(request: web.Request) -> web.Response:
         theme = await find_theme(tx, request.match_info["slug"])
         openers = await topics.openers(tx, theme.actor_id, limit=30)
     response = await page(request, "feed.xml", theme=theme, group=theme.actor, openers=openers)
-    # XML has no way to write most control characters, not even escaped.
-    clean = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "", response.text or "")
+    clean = text.printable(response.text or "")
     return web.Response(text=clean, content_type="application/atom+xml", headers={"Vary": "Accept"})
 
 
@@ -309,7 +323,8 @@ async def profile(request: web.Request) -> web.Response:
         written = await posts.by_author(tx, actor.id) if is_shown else []
         count = await posts.count_by_author(tx, actor.id) if is_shown else 0
         state = await following.state_of(tx, who.actor, actor)
-        follow_refusal = refusal("follow", await standing(tx, who.actor, actor.id), actor)
+        place = await standing(tx, who.actor, actor.id)
+        follow_refusal = refusal("follow", place, actor)
         successor = await members.find_by_uri(tx, actor.moved_to) if actor.moved_to else None
         is_place = await tx.find(Theme, actor.id) is not None
     if actor.kind == "group" and (is_place or not actor.host):
@@ -324,6 +339,7 @@ async def profile(request: web.Request) -> web.Response:
         is_you=who.actor is not None and who.actor.id == actor.id,
         state=state,
         follow_refusal=follow_refusal,
+        may_seal=actor.kind == "person" and is_shown and refusal("seal", place, actor) is None,
         successor=successor,
         here="you" if who.actor is not None and who.actor.id == actor.id else "",
         alternate="" if actor.host else actor.uri,
@@ -344,11 +360,11 @@ class Group:
 
 
 def grouped(found: list[Notification]) -> list[Group]:
-    """Notifications by topic and kind in the order given; each leads to its first unread post."""
-    groups_: dict[tuple[str, int, bool], Group] = {}
+    """Notifications by topic and kind in the order given; each leads to its first unread post, or to its path."""
+    groups_: dict[tuple[str, str, int, bool], Group] = {}
     for each in found:
         topic = each.post.topic if each.post is not None else None
-        key = (each.kind, topic.id if topic else -each.id, each.read_at is None)
+        key = (each.kind, each.path, topic.id if topic else 0 if each.path else -each.id, each.read_at is None)
         group = groups_.get(key)
         if group is None:
             actors = [each.actor] if each.actor else []
@@ -357,7 +373,7 @@ def grouped(found: list[Notification]) -> list[Group]:
         group.count += 1
         if each.actor and all(each.actor.id != actor.id for actor in group.actors):
             group.actors.append(each.actor)
-        if each.post and group.first.post and each.post.number < group.first.post.number:
+        if each.post and group.first.post and not each.path and each.post.number < group.first.post.number:
             group.first = each
     return list(groups_.values())
 
@@ -368,3 +384,15 @@ async def notifications_page(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         found = await notifications.latest(tx, account.actor_id)
     return await page(request, "notifications.html", groups=grouped(found), here="notifications")
+
+
+@routes.get(f"/notifications/{ID}")
+async def notification(request: web.Request) -> web.Response:
+    """On to what a notification leads to, which is read with that."""
+    account, _ = require_viewer(request)
+    async with request.app[SITE].database.write() as tx:
+        found = await tx.get(Notification, int(request.match_info["id"]))
+        if found is None or found.account_id != account.actor_id or not found.path:
+            raise NotThere
+        await notifications.mark_read(tx, account.actor_id, path=found.path)
+    raise web.HTTPSeeOther(found.path)

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from community import drafts, groups, notifications, posts, reactions, text, topics
+from community import drafts, groups, notifications, positions, posts, reactions, text, topics
 from community.members import Invalid
 from community.models import Account, Actor, Post, Topic
 from community.policy import NotThere, Refused, refusal, require, see, standing
 from federation.lookup import look_up_mentions
 from federation.site import Site
-from web import polls, topic_view
+from web import polls, sides, topic_view
 from web.auth import Form, complaints, field, read_form, require_viewer, to_number, viewer
 from web.pages_read import ID, find_post, find_theme
 from web.render import POST_LANGUAGES, actor_path, fragment, page, topic_path
@@ -98,7 +98,7 @@ async def open_topic(request: web.Request) -> web.Response:
         await look_up_mentions(site, source)
         async with site.database.write() as tx:
             theme = await find_theme(tx, request.match_info["slug"])
-            written = await posts.compose(tx, source, title=title, language=language)
+            written = await posts.compose(tx, source, title=title, language=language, pictures_of=actor)
             written = replace(written, poll=poll.paper(tx.now))
             author = await tx.get_one(Actor, actor.id)
             post = await topics.open(tx, author, theme.actor, written)
@@ -117,14 +117,15 @@ async def open_topic(request: web.Request) -> web.Response:
 async def reply(request: web.Request) -> web.Response:
     site, account, actor, form = await _asked(request)
     topic_id, source, language = int(request.match_info["id"]), field(form, "text"), _language(form, account)
-    reply_to = to_number(field(form, "reply_to"))
+    reply_to, position = to_number(field(form, "reply_to")), field(form, "position")
     try:
         await look_up_mentions(site, source)
         async with site.database.write() as tx:
             topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
             author = await tx.get_one(Actor, actor.id)
             parent = await topic_view.answered(tx, topic, reply_to)
-            written = await posts.compose(tx, source, language=language)
+            written = await posts.compose(tx, source, language=language, pictures_of=actor)
+            parent, written = await positions.place(tx, topic, written, parent, position)
             post = await posts.reply(tx, author, topic, written, reply_to=parent)
             await drafts.drop(tx, account.actor_id, f"topic:{topic.id}")
             await notifications.remember_reading(tx, account.actor_id, topic.id, post.number)
@@ -132,9 +133,19 @@ async def reply(request: web.Request) -> web.Response:
         async with site.database.read() as tx:
             topic, _, _ = await topic_view.find(tx, topic_id, viewer(request))
             parent = await topic_view.answered(tx, topic, reply_to)
-            composer = Composer(source=source, language=language, reply_to=parent, wrong=complaints(error, "text"))
+            composer = Composer(
+                source=source,
+                language=language,
+                reply_to=parent,
+                wrong=complaints(error, "text"),
+                position=position,
+            )
             context = await topic_view.frame(tx, site, viewer(request), topic_id, topic.last_number, composer, reply_to)
         return await page(request, "topic.html", status=422, asked_for=0, **context)
+    if _is_script(request):
+        return web.Response(status=201, headers={"Location": topic_path(topic, post.number)})
+    if post.position in positions.SIDES and parent is not None and parent.part == "stub":
+        raise web.HTTPSeeOther(sides.place_of(request, topic, post.number, is_new_argument=True))
     raise web.HTTPSeeOther(topic_path(topic, post.number))
 
 
@@ -181,7 +192,9 @@ async def edit(request: web.Request) -> web.Response:
         async with site.database.write() as tx:
             post = await find_post(tx, request.match_info["id"])
             author = await tx.get_one(Actor, actor.id)
-            written = await posts.compose(tx, source, title=title if is_opener else "", language=post.language)
+            written = await posts.compose(
+                tx, source, title=title if is_opener else "", language=post.language, pictures_of=actor
+            )
             await posts.edit(tx, author, post, replace(written, warning=post.warning))
     except (Invalid, Refused) as error:
         wrong = complaints(error, "text")
@@ -240,7 +253,7 @@ async def like(request: web.Request) -> web.Response:
             shown = await topic_view.show(tx, topic, place, [await find_post(tx, request.match_info["id"])])
     if _is_script(request):
         return await fragment(request, "posts.html", topic=topic, theme=theme, posts=shown)
-    raise web.HTTPSeeOther(topic_path(post.topic, post.number))
+    raise web.HTTPSeeOther(sides.place_of(request, post.topic, post.number))
 
 
 # --- while writing
@@ -249,10 +262,10 @@ async def like(request: web.Request) -> web.Response:
 @routes.post("/preview")
 async def preview(request: web.Request) -> web.Response:
     """What a text will look like, from the same code that stores it."""
-    site, _account, _actor, form = await _asked(request)
+    site, _account, actor, form = await _asked(request)
     try:
         async with site.database.read() as tx:
-            html = (await posts.compose(tx, field(form, "text"))).html
+            html = (await posts.compose(tx, field(form, "text"), pictures_of=actor)).html
         return await fragment(request, "preview.html", html=html, wrong="")
     except Invalid as error:
         return await fragment(request, "preview.html", html="", wrong=error.fields["text"])

@@ -5,25 +5,29 @@ from __future__ import annotations
 import gettext
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from babel import Locale
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.units import format_unit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from community import house, text
 from community.db import utcnow
 from community.models import Actor, Topic
+from federation.site import Site
 from web import assets, auth
 from web.colours import TONES
 from web.sentences import N_, sentence_of
@@ -167,6 +171,51 @@ class _Words:
         """Date and time: '3 December 2026, 14:05 UTC'; script turns it into the reader's own zone."""
         return self._time(moment, self._in_full(moment), "moment")
 
+    def clock(self, moment: datetime) -> Markup:
+        """The time of the day: '14:05'; script turns it into the reader's own zone."""
+        return self._time(moment, f"{moment.astimezone(UTC):%H:%M} UTC", "clock")
+
+    def at_place(self, moment: datetime, zone: str, until: datetime | None = None) -> Markup:
+        """A date as it is kept at a place: 'Friday 18 December 2026, 14:00–15:00 (Europe/Paris)'."""
+        there = moment.astimezone(_zone(zone))
+        words = format_datetime(there, "EEEE d MMMM y, HH:mm", locale=self.locale)
+        if until is not None:
+            end = until.astimezone(_zone(zone))
+            form = "HH:mm" if end.date() == there.date() else "EEEE d MMMM, HH:mm"
+            words += "–" + format_datetime(end, form, locale=self.locale)
+        return self._time(moment, f"{words} ({zone.replace('_', ' ')})", "place")
+
+    def leaf(self, moment: datetime, zone: str) -> tuple[str, str]:
+        """Day and month of a date at its place, as on a calendar's leaf: ('18', 'Dec')."""
+        there = moment.astimezone(_zone(zone))
+        return format_datetime(there, "d", locale=self.locale), format_datetime(there, "LLL", locale=self.locale)
+
+    def left(self, until: datetime, now: datetime) -> list[tuple[str, str, str]]:
+        """What is left of a time as (unit, number, word), from the largest unit that counts: [('hour', '7', 'hours'),
+        ('minute', '21', 'minutes')]. The last minute is a whole one. A script counts on in the same units."""
+        minutes = max(1, -(-int((until - now).total_seconds()) // 60))
+        days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+        parts = [("day", days), ("hour", hours), ("minute", minutes)]
+        while len(parts) > 1 and parts[0][1] == 0:
+            parts.pop(0)
+        return [(unit, str(count), self._unit(unit, count)) for unit, count in parts]
+
+    def _unit(self, unit: str, count: int) -> str:
+        said = format_unit(count, f"duration-{unit}", locale=self.locale)
+        return said.replace(format_decimal(count, locale=self.locale), "").strip()
+
+    def duration(self, until: datetime, now: datetime) -> str:
+        """What is left of a time in words: '1 hour 5 minutes'."""
+        return " ".join(f"{number} {word}" for _, number, word in self.left(until, now) if number != "0")
+
+
+def _zone(name: str) -> ZoneInfo:
+    """The zone of that name; UTC for one that another server made up."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
 
 def _translations(language: str) -> gettext.NullTranslations:
     """The sentences of one language, from the .po file that translators edit: nothing has to be compiled beforehand.
@@ -205,6 +254,11 @@ def environment(language: str) -> Environment:
         "day": words.day,
         "date": words.date,
         "moment": words.moment,
+        "clock": words.clock,
+        "at_place": words.at_place,
+        "leaf": words.leaf,
+        "left": words.left,
+        "duration": words.duration,
         "called": called,
         "initials": initials,
         "tone": tone,
@@ -213,6 +267,7 @@ def environment(language: str) -> Environment:
         "actor_path": actor_path,
         "as_text": as_text,
         "excerpt": text.excerpt,
+        "with_origin": text.with_origin,
         "safe_url": text.safe_url,
         "language_name": language_name,
     }
@@ -224,7 +279,7 @@ async def _context(request: web.Request, given: Mapping[str, Any]) -> dict[str, 
     site = request.app[SITE]
     viewer = auth.viewer(request)
     house_, settings = await house.shown(site.database)
-    language = viewer.language if viewer.language in house_.languages else house_.language
+    language = _spoken(viewer.language, house_)
 
     def csrf() -> Markup:
         return Markup('<input type="hidden" name="csrf" value="{}">').format(auth.csrf_token(request))
@@ -241,8 +296,33 @@ async def _context(request: web.Request, given: Mapping[str, Any]) -> dict[str, 
         "back": _back(request),
         "home_server": auth.home_server(request),
         "here": "",
+        "asked_at": site.database.clock(),
         **given,
     }
+
+
+def _spoken(language: str, house_: house.House) -> str:
+    return language if language in house_.languages else house_.language
+
+
+async def language_of(request: web.Request) -> str:
+    """The language in which this viewer gets pages."""
+    return _spoken(auth.viewer(request).language, await house.of(request.app[SITE].database))
+
+
+async def piece(site: Site, language: str, template: str, **context: Any) -> str:
+    """A piece of a page without a request, as anybody sees it who is not signed in."""
+    house_, settings = await house.shown(site.database)
+    given = {
+        "viewer": replace(auth.NOBODY, language=language),
+        "settings": settings,
+        "house": house_,
+        "language": language,
+        "csrf": str,
+        "home_server": "",
+        **context,
+    }
+    return environment(language).get_template(template).render(given)
 
 
 def _back(request: web.Request) -> str:

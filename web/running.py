@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from sqlalchemy import delete
 
 import inbox as _inbox
 import outbox as _outbox
-from community import groups, house, jobs, keys, members, starter, tables, throttles
+from community import groups, house, jobs, keys, media, members, starter, tables, throttles
 from community.db import Tx
 from community.jobs import Worker
 from community.models import Activity, Job, Signal, Tombstone
@@ -105,6 +106,7 @@ async def forget(tx: Tx) -> None:
     await tx.execute(delete(Job).where(Job.failed_at < before))
     await tx.execute(delete(Signal).where(Signal.at < tx.now - timedelta(hours=1)))
     await throttles.prune(tx)
+    await media.tidy(tx)
 
 
 @asynccontextmanager
@@ -115,7 +117,8 @@ async def serving(site: Site) -> AsyncIterator[None]:
     host, port = site.settings.listen
     listener = asyncio.create_task(site.database.listen())
     try:
-        await web.TCPSite(runner, host, port, shutdown_timeout=3, reuse_address=True).start()
+        # A hall that comes at the full hour fits into the queue before the door.
+        await web.TCPSite(runner, host, port, shutdown_timeout=3, reuse_address=True, backlog=1024).start()
         yield
     finally:
         listener.cancel()
@@ -123,10 +126,18 @@ async def serving(site: Site) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
+def allow_files() -> None:
+    """Have as many files and connections open as the system lets us: the usual 1,024 are few for a debate."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # where the system's limit is another one than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def run(
     site: Site, *, with_pages: bool = True, with_jobs: bool = True, empty: bool = False, say: bool = True
 ) -> None:
     """Until SIGINT or SIGTERM."""
+    allow_files()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -54,6 +54,18 @@ ACTIONS = {
     "open-host": N_("opened the door to a server"),
     "limit-host": N_("took a server out of the public lists"),
     "block-host": N_("blocked a server"),
+    "add-debate": N_("announced the debate"),
+    "edit-debate": N_("changed the debate"),
+    "move-debate": N_("moved the debate"),
+    "cancel-debate": N_("cancelled the debate"),
+    "add-series": N_("began a series of debates"),
+    "edit-series": N_("changed a series of debates"),
+    "end-series": N_("ended a series of debates"),
+    "drop-date": N_("dropped a date of a series"),
+    "move-date": N_("moved a date of a series"),
+    "restore-date": N_("took back a change of a date of a series"),
+    "give-seal": N_("gave the VIP seal to"),
+    "take-seal": N_("took the VIP seal from"),
     "change-house": N_("changed name, colours, logo or languages of this place"),
 }
 

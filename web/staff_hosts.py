@@ -28,6 +28,8 @@ KINDS = {
     "backfill-place": N_("Places to read"),
     "backfill-thread": N_("Threads to complete"),
     "erase-written": N_("Posts to erase"),
+    "make-debate": N_("Debates of a series to set up"),
+    "advance-debate": N_("Debates to carry on"),
 }
 
 

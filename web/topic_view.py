@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from community import drafts, groups, notifications, polls, posts, quotes, reactions, text, topics
+from sqlalchemy.orm.attributes import set_committed_value
+
+from community import debates, drafts, groups, notifications, polls, posts, quotes, reactions, text, topics
 from community.db import Tx
 from community.models import Post, Theme, Topic
 from community.policy import NotThere, Standing, refusal, standing
 from federation.site import Site
-from web import threads
+from web import debate_view, threads
 from web.auth import Viewer
 from web.render import topic_path
 
@@ -36,6 +38,10 @@ class Shown:
     is_own: bool
     tally: polls.Tally | None = None
     quoted: Post | None = None
+    seal: str = ""  # in a debate: host or panel
+    is_milestone: bool = False  # the clerk's own in a debate
+    can_position: bool = False
+    is_over: bool = False  # the debate, so that nobody elsewhere needs to try to answer
 
     @property
     def path(self) -> str:
@@ -43,9 +49,11 @@ class Shown:
 
     @property
     def parent(self) -> Post | None:
-        """The post that is answered, where that is not the opener, which everybody answers."""
+        """The post that is answered, where that is not the opener, or in a debate the stub of a side, which everybody
+        answers."""
         parent = self.post.reply_to
-        return parent if parent is not None and parent.number != 1 and parent.topic_id == self.post.topic_id else None
+        is_telling = parent is not None and parent.number != 1 and parent.part != "stub"
+        return parent if is_telling and parent is not None and parent.topic_id == self.post.topic_id else None
 
 
 def first_of_page(number: int) -> int:
@@ -73,6 +81,11 @@ async def show(tx: Tx, topic: Topic, who: Standing, page: Sequence[Post]) -> lis
     reply_refusal = refusal("reply", who, topic)
     asked = await polls.tally(tx, topic, page, who.actor)
     quoted = await quotes.held(tx, page)
+    is_debate = topic.closes_at is not None
+    seals = await debates.roles(tx, topic.group_id) if is_debate and page else {}
+    if is_debate:
+        for post in page:
+            set_committed_value(post, "topic", topic)
     return [
         Shown(
             post=post,
@@ -89,6 +102,10 @@ async def show(tx: Tx, topic: Topic, who: Standing, page: Sequence[Post]) -> lis
             is_own=who.is_author(post),
             tally=asked.get(post.id),
             quoted=quoted.get(post.quote_uri),
+            seal=seals.get(post.author_id, ""),
+            is_milestone=bool(post.part) and post.part not in ("motion", "card"),
+            is_over=topic.closes_at is not None and topic.closes_at <= tx.now,
+            can_position=is_debate and post.number > 1 and refusal("position", who, post) is None,
         )
         for post in page
     ]
@@ -110,6 +127,7 @@ class Composer:
     reply_to: Post | None = None
     wrong: dict[str, str] | None = None
     is_restored: bool = False
+    position: str = ""  # the side that is chosen in a debate: for, against, question, none
 
 
 async def composer_for_reply(tx: Tx, topic: Topic, viewer: Viewer, reply_to: int | None) -> Composer:
@@ -117,11 +135,13 @@ async def composer_for_reply(tx: Tx, topic: Topic, viewer: Viewer, reply_to: int
     if viewer.account is None:
         return Composer()
     draft = await drafts.find(tx, viewer.account.actor_id, f"topic:{topic.id}")
+    parent = await answered(tx, topic, reply_to)
     return Composer(
         source=draft.source if draft is not None else "",
         language=viewer.account.language or "",
-        reply_to=await answered(tx, topic, reply_to),
+        reply_to=parent,
         is_restored=draft is not None,
+        position=(parent.position if parent is not None else "") or "none",
     )
 
 
@@ -189,7 +209,8 @@ async def frame(
         "composer": composer or Composer(),
         "description": text.excerpt(page[0].html, 200) if page and not is_folded(page[0]) else "",
         "canonical": _canonical(site, topic, opener, first),
-        "here": "themes",
+        "head": await debate_view.head_of_topic(tx, site, topic, theme, who),
+        "here": "debates" if topic.closes_at is not None else "themes",
     }
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from federation import signatures
 from federation.vocabulary import ACTIVITY_JSON
 from tests.bench import load, processes, world
+from tests.bench.live import live
 from tests.bench.processes import Running
 from tests.bench.world import World, Writers
 
@@ -267,7 +268,7 @@ async def read(bench: Bench) -> None:
         )  # fmt: skip
 
 
-ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {"accept": accept, "deliver": deliver, "read": read}
+ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {"accept": accept, "deliver": deliver, "read": read, "live": live}
 
 
 # --- The run ----------------------------------------------------------------------------------------------------------

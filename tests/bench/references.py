@@ -3,6 +3,7 @@
 python -m tests.bench.references handler PORT ANSWERS     answers from a JSON file, 202 to every POST
 python -m tests.bench.references client REQUESTS [KEY]    sends what a JSON file lists, prints the CPU seconds;
                                                           with the file of a private key it signs each itself
+python -m tests.bench.references broadcast PORT SIZE      sends an event of that size to all streams for every POST
 """
 
 from __future__ import annotations
@@ -50,6 +51,44 @@ def _handler(port: int, file: str) -> None:
     asyncio.run(serve())
 
 
+def _broadcast(port: int, size: int) -> None:
+    queues: set[asyncio.Queue[bytes]] = set()
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        queues.add(queue)
+        try:
+            await response.write(b": here\n\n")
+            while True:
+                await response.write(await queue.get())
+        except ConnectionError:
+            return response
+        finally:
+            queues.discard(queue)
+
+    async def send(request: web.Request) -> web.Response:
+        number = await request.text()
+        now = time.time()
+        event = f'event: post\ndata: {{"number": {number}, "html": "'
+        words = (event + "x" * (size - len(event) - 4) + '"}\n\n').encode()
+        for queue in queues:
+            queue.put_nowait(words)
+        return web.Response(text=repr(now))
+
+    async def serve() -> None:
+        app = web.Application()
+        app.router.add_get("/events", events)
+        app.router.add_post("/", send)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port, backlog=1024).start()
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
 async def _client(file: str, key_file: str = "") -> None:
     requests: list[dict[str, Any]] = json.loads(Path(file).read_text())
     key = signatures.load_private_key(Path(key_file).read_bytes()) if key_file else None
@@ -77,5 +116,7 @@ async def _client(file: str, key_file: str = "") -> None:
 if __name__ == "__main__":
     if sys.argv[1] == "handler":
         _handler(int(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "broadcast":
+        _broadcast(int(sys.argv[2]), int(sys.argv[3]))
     else:
         asyncio.run(_client(*sys.argv[2:]))

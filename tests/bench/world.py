@@ -8,14 +8,15 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from sqlalchemy import delete, func, insert, select, update
 
-from community import groups, keys, members, posts, topics
+from community import debates, groups, keys, members, posts, topics
+from community.debate_models import Debate, Seat
 from community.models import Actor, Host, Job, Membership, Post
 from community.settings import load as load_settings
 from federation import signatures
@@ -28,6 +29,7 @@ from web import running
 FOLLOWERS_PER_HOST = 5
 POSTS_IN_TOPIC = 50
 KEYS = 6
+PANELLIST, PASSWORD = "panellist", "a long walk by the river"
 
 _PARAGRAPH = (
     "The crossing at the station was rebuilt twice in ten years, and both times the count of people on foot was left "
@@ -143,6 +145,8 @@ class World:
     busy: Post  # the opener that the load replies to
     read: Post  # the opener of the topic that is read, with POSTS_IN_TOPIC posts
     followers: list[str]  # their inboxes
+    debate: str  # the handle of the debate that is on
+    floor_id: int
 
     async def post_count(self, topic_id: int) -> int:
         async with self.site.database.read() as tx:
@@ -181,7 +185,34 @@ async def fill(variables: dict[str, str], inboxes: list[int]) -> World:
     async with site.database.write() as tx:
         await tx.execute(update(Host).values(software="mastodon"))
         await tx.execute(delete(Job))  # what announcing all this would cost is not what is measured
-    return World(site, variables, mobility, water, busy, read, followers)
+    debate = await _debate(site, mobility)
+    return World(
+        site, variables, mobility, water, busy, read, followers, debate.actor.handle, debate.topic_id or 0
+    )  # fmt: skip
+
+
+async def _debate(site: Site, theme: Actor) -> Debate:
+    """A debate whose hour is on, with somebody on its panel."""
+    now = site.database.clock()
+    pairs = [await keys.make(site.settings.secret()) for _ in range(3)]
+    hashed = await members.hash_password(PASSWORD)
+    clock, site.database.clock = site.database.clock, lambda: now - timedelta(hours=2)
+    async with site.database.write() as tx:
+        admin = (await members.add_member(tx, "warden", "w@example.org", "-", pairs[0], site_role="admin")).actor
+        guest = (await members.add_member(tx, PANELLIST, "p@example.org", hashed, pairs[1], name="On the panel")).actor
+        plan = debates.Plan("Every new roof should collect its own rain", now - timedelta(minutes=5), 240, "UTC")
+        debate = await debates.make(tx, admin, theme, pairs[2], plan)
+        tx.add(Seat(debate_id=debate.actor_id, actor_id=guest.id, role="panel", state="accepted", invited_at=tx.now))
+        tx.add(
+            Membership(
+                group_id=debate.actor_id, actor_id=guest.id, role="panel", state="accepted", created_at=tx.now
+            )
+        )  # fmt: skip
+    site.database.clock = clock
+    async with site.database.write() as tx:
+        await debates.advance(tx, await tx.get_one(Debate, debate.actor_id))
+        await tx.execute(delete(Job))
+    return debate
 
 
 async def _add_followers(site: Site, group: Actor, ports: list[int]) -> list[str]:

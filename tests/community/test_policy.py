@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -22,6 +23,9 @@ CLOSED = Topic(id=2, group_id=9, author_id=1, closed_at=NOW)
 HIDDEN = Topic(id=3, group_id=9, author_id=1, hidden_reason="spam")
 POST = Post(id=1, topic_id=1, number=1, author_id=1)
 GONE = Post(id=2, topic_id=1, number=2, author_id=1, deleted_at=NOW)
+FLOOR = Topic(id=4, group_id=9, author_id=1, closes_at=NOW)
+ARGUMENT = Post(id=3, topic_id=4, number=2, author_id=1, part="", topic=FLOOR)
+STUB = Post(id=4, topic_id=4, number=2, author_id=1, part="stub", topic=FLOOR)
 
 WHO = {
     "stranger": ANYONE,
@@ -77,6 +81,7 @@ TABLE = [
     ("quote", POST, ALL | STOPPED),
     ("quote", GONE, dict.fromkeys(WHO, "post-is-deleted") | STOPPED),
     ("report", POST, ALL | STOPPED | {"banned": None}),
+    ("upload", None, ALL | STOPPED | dict.fromkeys(["native", "abroad"], "sign-in-first")),
     (
         "review",
         None,
@@ -87,13 +92,49 @@ TABLE = [
         POST,
         dict.fromkeys(WHO, "moderators-only") | STOPPED | {"admin": "remove-it-instead", "staff-away": None},
     ),
+    (
+        "position",
+        ARGUMENT,
+        dict.fromkeys(WHO, "only-the-author") | STOPPED | {"author": None, "moderator": None, "admin": None},
+    ),
+    ("position", STUB, dict.fromkeys(WHO, "not-in-a-debate") | STOPPED),
     ("link", GROUP, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"moderator": None, "admin": None}),
+    ("arrange", GROUP, dict.fromkeys(WHO, "editors-only") | STOPPED | {"moderator": None, "admin": None}),
+    ("host", None, dict.fromkeys(WHO, "hosts-only") | STOPPED | {"moderator": None, "admin": None}),
+    ("seal", OTHER, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"admin": None, "staff-away": None}),
 ]
 
 
 @pytest.mark.parametrize(("rule", "thing", "expected"), TABLE)
 def test_who_may(rule: str, thing: object, expected: dict[str, str | None]) -> None:
     assert {name: policy.refusal(rule, who, thing) for name, who in WHO.items()} == expected
+
+
+def test_editors_arrange_debates_of_ours_only() -> None:
+    editor = Standing(OTHER, site_role="editor", account_state="active")
+    assert policy.refusal("arrange", editor, GROUP) is None
+    assert policy.refusal("arrange", replace(editor, group_host="far.example"), GROUP) == "editors-only"
+    assert policy.refusal("seal", editor, OTHER) == "moderators-only"
+
+
+def test_a_host_keeps_the_desk_and_the_panel_does_not() -> None:
+    host = Standing(OTHER, role="host", site_role="member", account_state="active")
+    assert policy.refusal("host", host) is None
+    assert policy.refusal("host", replace(host, role="panel")) == "hosts-only"
+    assert policy.refusal("host", replace(host, group_host="far.example")) == "hosts-only"
+    assert policy.refusal("host", replace(host, account_state="suspended")) == "you-are-suspended"
+
+
+def test_a_debate_ends_by_the_clock() -> None:
+    """Whatever its job did or did not do: host and panel have the last word, nobody else has."""
+    whole = {**WHO, "panel": Standing(OTHER, role="panel"), "host": Standing(ABROAD, role="host")}
+    keepers = ("moderator", "admin", "panel", "host", "native")
+    over = dict.fromkeys(whole, "debate-is-over") | dict.fromkeys(keepers) | STOPPED
+    before = dict.fromkeys(whole) | STOPPED
+    for at, expected in ((NOW - timedelta(seconds=1), before), (NOW, over), (None, before)):
+        floor = Topic(id=5, group_id=9, author_id=1, closes_at=NOW)
+        found = {name: policy.refusal("reply", replace(who, at=at), floor) for name, who in whole.items()}
+        assert found == expected, at
 
 
 def test_every_rule_has_a_row() -> None:

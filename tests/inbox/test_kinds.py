@@ -61,4 +61,4 @@ async def test_events_and_films_are_topics_and_private_messages_are_none(
     message = peer.note("<p>psst</p>", type="ChatMessage", to=[mobility.actor.uri], cc=[])
     assert await outcome(site, peer, peer.activity("Create", message)) == "not-public"
     join = peer.activity("Join", event["id"])
-    assert await outcome(site, peer, join) == "type-unsupported"
+    assert await outcome(site, peer, join) == "not-found-here"

@@ -72,6 +72,10 @@ class Folkmoot:
         self._process = Process("folkmoot", folder / "folkmoot.log")
         self._http: aiohttp.ClientSession | None = None
 
+    def allow(self, peer: str) -> None:
+        """Let one more host:port be talked to over plain http; before it starts."""
+        self._environment["FOLKMOOT_INSECURE_PEERS"] += f",{peer}"
+
     async def __aenter__(self) -> Folkmoot:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         command = [sys.executable, "-m", *self._command, "run", "--empty"]

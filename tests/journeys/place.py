@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from community import groups, keys, members, posts, tables, topics
@@ -11,8 +11,11 @@ from community.settings import Settings
 from federation import site as sites
 from tests.interop.server import Folkmoot
 
+from .debates import COURSE, Cast, settle_debates
+
 PASSWORD = "a long walk by the river"
 MEMBERS = ("planner", "neighbour", "resident", "visitor")
+DEBATERS = ("chair", "panellist", "debater")
 LONG_TOPIC = 60
 
 
@@ -21,6 +24,7 @@ class Place:
     """The paths of what was there from the start."""
 
     long_topic: str = ""
+    debates: dict[str, str] = field(default_factory=dict)
 
 
 async def settle(server: Folkmoot, folder: Path) -> Place:
@@ -34,7 +38,7 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
     )
     place = Place()
     secret = site.settings.secret()
-    pairs = [await keys.make(secret) for _ in range(4 + len(MEMBERS))]
+    pairs = [await keys.make(secret) for _ in range(4 + len(MEMBERS + DEBATERS) + len(COURSE))]
     hashed = await members.hash_password(PASSWORD)
     await tables.migrate(site.database)
     async with site.database.write() as tx:
@@ -43,10 +47,10 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
         mobility = await groups.add_theme(
             tx, None, "mobility", pairs.pop(), name="Mobility", about=about, rules="Say which street you mean."
         )
-        await groups.add_theme(tx, None, "water", pairs.pop(), name="Water", about="Rivers, pipes and rain.")
+        water = await groups.add_theme(tx, None, "water", pairs.pop(), name="Water", about="Rivers, pipes and rain.")
         accounts = {
             name: await members.add_member(tx, name, f"{name}@example.org", hashed, pairs.pop(), name=name.capitalize())
-            for name in MEMBERS
+            for name in MEMBERS + DEBATERS
         }
         await members.edit_profile(
             tx,
@@ -64,5 +68,7 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
             written = await posts.compose(tx, f"Bench number {number}.")
             await posts.reply(tx, neighbour, opener.topic, written, reply_to=None)
         place.long_topic = f"/t/{opener.topic_id}"
+    cast = Cast(*(accounts[name].actor for name in DEBATERS))
+    place.debates = await settle_debates(site, water.actor, cast, pairs)
     await site.close()
     return place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.interop.server import Folkmoot
 
 from .conftest import OpenPage
 from .people import answer, post, shoot
-from .place import PASSWORD
+from .place import PASSWORD, Place
 
 STATIC = Path(__file__).parents[2] / "web" / "static"
 LIMIT = 30_000
@@ -63,8 +64,36 @@ PAGES = {
     "staff-house": ("/staff/house", "warden"),
     "staff-reports": ("/staff/reports", "warden"),
     "staff-suspended": ("/staff/suspended", "warden"),
+    "staff-debates": ("/staff/debates", "warden"),
+    "debate-new": ("/g/mobility/debates/new", "warden"),
+    "debate-seats": ("{debate}/seats", "warden"),
+    "debate-edit": ("{debate}/edit", "warden"),
+    "debate-move": ("{debate}/move", "warden"),
+    "debate-cancel": ("{debate}/cancel", "warden"),
+    "invitation": ("{invitation}", ""),
     "people": ("/g/mobility/people", "warden"),
     "cities": ("/cities", ""),
+    "debates-list": ("/debates", ""),
+    "theme-with-debates": ("/g/water", "warden"),
+    "debate-announced": ("{announced}", "planner"),
+    "debate-call": ("{call}", ""),
+    "debate-live": ("{live}", "resident"),
+    "debate-live-of-host": ("{live}?order=new&side=for", "chair"),
+    "debate-hour-ahead": ("{call}/live", "resident"),
+    "debate-hour": ("{live}/live", ""),
+    "debate-hour-of-a-member": ("{live}/live", "resident"),
+    "debate-hour-over": ("{closed}/live", ""),
+    "debate-closed": ("{closed}", ""),
+    "debate-everything": ("{floor}", "resident"),
+    "debate-questions": ("{live}/questions", ""),
+    "debate-questions-of-a-member": ("{call}/questions", "resident"),
+    "debate-questions-over": ("{closed}/questions", "resident"),
+    "debate-desk": ("{live}/desk", "planner"),
+    "debate-results": ("{live}/results", "resident"),
+    "debate-results-over": ("{closed}/results", ""),
+    "debate-conclusion": ("{closed}/conclusion", "planner"),
+    "debate-digest": ("{closed}/digest", "warden"),
+    "debate-whole": ("{closed}/whole", ""),
     "log": ("/log", ""),
     "about": ("/about", ""),
     "privacy": ("/about/privacy", ""),
@@ -75,7 +104,9 @@ PAGES = {
 
 
 @pytest_asyncio.fixture(scope="session")
-async def lively(folkmoot: Folkmoot, neighbour: forms.Browser, elsewhere: Member, admin: str) -> dict[str, str]:
+async def lively(
+    folkmoot: Folkmoot, place: Place, neighbour: forms.Browser, elsewhere: Member, admin: str
+) -> dict[str, str]:
     """Addresses in a topic with everything in it: answers from elsewhere, an edit, a removal, quotes, long words."""
     planner = await folkmoot.browser("planner", PASSWORD)
     try:
@@ -105,14 +136,38 @@ async def lively(folkmoot: Folkmoot, neighbour: forms.Browser, elsewhere: Member
         text = form.fields["text"].replace("0:40", "0:50")
         await planner.send(f"{edited}/edit", page=f"{edited}/edit", text=text)
         await planner.send(f"/p/{page.entry('Ours waits.').post}/like", page=topic)
+        floor = re.search(r'href="(/t/\d+/[^"]+)"', (await planner.get(place.debates["live"])).html)
+        assert floor is not None
     finally:
         await planner.close()
+    debate, invitation = await _debate(folkmoot, neighbour, admin)
     return {
+        "debate": debate,
+        "invitation": invitation,
         "topic": topic,
         "post": edited,
         "gone": gone,
         "alice": f"/u/alice@{elsewhere.host}",
+        "floor": floor[1],
+        **place.debates,
     }
+
+
+async def _debate(folkmoot: Folkmoot, neighbour: forms.Browser, admin: str) -> tuple[str, str]:
+    """The paths of a debate to come and of the neighbour's invitation to host it."""
+    warden = await folkmoot.browser(admin, PASSWORD)
+    try:
+        new = "/g/mobility/debates/new"
+        day = datetime.now(UTC) + timedelta(days=40)
+        made = await warden.send(
+            new, page=new, motion="Buses should be free for everybody", text="Tried in *many* places.",
+            date=f"{day:%Y-%m-%d}", time="14:00", zone="Europe/Paris", hosts="@neighbour",
+        )  # fmt: skip
+    finally:
+        await warden.close()
+    told = await neighbour.get("/notifications")
+    leads = next(url for url, words in told.links if words == "Read the invitation")
+    return made.path.removesuffix("/seats"), (await neighbour.get(leads)).path
 
 
 async def violations(page: Page, *rules: str) -> list[str]:

@@ -225,3 +225,12 @@ def move_is_by_oneself(document: Document, view: View) -> Iterator[str]:
         yield "Mastodon: object of Move must be its actor"
     if document.get("target") is None:
         yield "Mastodon: Move must have target"
+
+
+@rule("Invite")
+def invitation_leads_to_a_page(document: Document, view: View) -> Iterator[str]:
+    """To one person, who answers on the page of whoever asks."""
+    if not is_url(document.get("target")) or document.get("to") != [document.get("target")]:
+        yield "Folkmoot: an Invite must go to its target alone"
+    if not is_url(document.get("url")) or host_of(document["url"]) != host_of(document.get("actor")):
+        yield "Folkmoot: url of an Invite must be on the host of actor"

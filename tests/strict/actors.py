@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from .rules import View, rule
-from .values import ACTORS, Document, host_of, is_language, is_loopback, is_text, is_url, path_of
+from .values import ACTORS, Document, host_of, is_count, is_language, is_loopback, is_text, is_time, is_url, path_of
 
 PEOPLE = ("Person", "Service", "Organization")
 _HANDLE = re.compile(r"[a-z0-9_]+([.-]+[a-z0-9_]+)*")
@@ -81,3 +81,28 @@ def instance_has_a_name(document: Document, view: View) -> Iterator[str]:
     handle = document.get("preferredUsername")
     if path_of(document.get("id")) in ("", "/") and is_text(handle) and handle != host_of(document):
         yield "Mastodon: the instance's preferredUsername must be its domain"
+
+
+@rule("Group")
+def debate_says_what_linked_cities_show(document: Document, view: View) -> Iterator[str]:
+    debate = document.get("debate")
+    if debate is None:
+        return
+    if not isinstance(debate, dict):
+        yield "Folkmoot: debate must be one object"
+        return
+    for key in ("motion", "state", "timezone"):
+        if not is_text(debate.get(key)):
+            yield f"Folkmoot: debate must have {key}"
+    for key in ("startTime", "endTime", "callTime", "updated"):
+        if not (is_time(debate.get(key)) or (key == "callTime" and key not in debate)):
+            yield f"Folkmoot: {key} of debate must be RFC 3339 with Z"
+    for key in ("theme", "floor"):
+        if not is_url(debate.get(key)) or host_of(debate[key]) != host_of(document):
+            yield f"Folkmoot: {key} of debate must be an address on the host of id"
+    for key in ("hosts", "panel"):
+        people = debate.get(key)
+        if not isinstance(people, list) or not all(is_url(person) for person in people):
+            yield f"Folkmoot: {key} of debate must be addresses"
+    if not is_count(debate.get("sequence")):
+        yield "Folkmoot: sequence of debate must be a number"

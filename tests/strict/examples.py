@@ -125,7 +125,10 @@ def _event() -> Document:
         startTime="2026-12-18T09:00:00Z",
         endTime="2026-12-18T10:00:00Z",
         timezone="Asia/Singapore",
-        location={"type": "Place", "name": "Town hall"},
+        location={"type": "VirtualLocation", "name": "Moot", "url": f"{MOOT}/g/car-free"},
+        organizers=[GROUP, BEN],
+        eventStatus="https://schema.org/EventScheduled",
+        status="CONFIRMED",
         maximumAttendeeCapacity=None,
         participantCount=0,
         onlineLink=f"{MOOT}/g/car-free",
@@ -245,6 +248,24 @@ def _group() -> Document:
     )
 
 
+def _debate() -> Document:
+    said = {
+        "motion": "The harbour should be car-free",
+        "state": "live",
+        "startTime": "2026-12-18T09:00:00Z",
+        "endTime": "2026-12-18T10:00:00Z",
+        "timezone": "Asia/Singapore",
+        "languages": ["en"],
+        "theme": GROUP,
+        "hosts": [BEN],
+        "panel": [GWEN],
+        "floor": f"{MOOT}/p/70",
+        "sequence": 0,
+        "updated": "2026-12-18T09:00:00.120Z",
+    }
+    return {**_group(), "debate": said}
+
+
 def _ordered(name: str, items: list[object], of: str = GROUP, **more: object) -> Document:
     totals = {"totalItems": len(items)}
     return {"id": f"{of}/{name}", "type": "OrderedCollection", **totals, "orderedItems": items, **more}
@@ -320,6 +341,10 @@ _EXAMPLES: dict[str, Callable[[], Document]] = {
         _moderated("Block", GWEN, target=GROUP, removeData=False, endTime="2026-12-01T00:00:00Z", summary="Spam")
     ),
     "ban from site": lambda: _served(_did("Block", 12, BEN, GWEN, target=f"{MOOT}/", to=[PUBLIC], cc=[])),
+    "debate": lambda: _served(_debate()),
+    "invite": lambda: _served(
+        _did("Invite", 12, CLERK, f"{MOOT}/g/car-free/event", to=[GWEN], target=GWEN, url=f"{MOOT}/seats/7f")
+    ),
     "flag": lambda: _served(
         _did("Flag", 10, f"{MOOT}/", [GWEN, "https://micro.example/p/1"], to=["https://micro.example/actor"])
         | {"summary": "Spam", "content": "Spam"}

@@ -242,6 +242,18 @@ def event_can_be_held(document: Document, view: View) -> Iterator[str]:
         isinstance(location, dict) and location.get("type") in ("Place", "VirtualLocation")
     ):
         yield "Mobilizon: location must be a Place or VirtualLocation"
+    if isinstance(location, dict) and location.get("type") == "VirtualLocation" and not is_url(location.get("url")):
+        yield "Mobilizon: a VirtualLocation must have url"
+    status, legacy = document.get("eventStatus"), document.get("status")
+    if status is not None and not (
+        is_url(status) and str(status).startswith("https://schema.org/Event") and isinstance(legacy, str)
+    ):
+        yield "Mobilizon: eventStatus must be one of schema.org's, with status beside it"
+    elif ("Cancelled" in str(status)) is not (legacy == "CANCELLED"):
+        yield "Mobilizon: eventStatus and status must say the same"
+    organizers = document.get("organizers", [])
+    if not isinstance(organizers, list) or not all(is_url(organizer) for organizer in organizers):
+        yield "Mobilizon: organizers must be addresses"
     mode = document.get("joinMode", "free")
     if mode not in ("free", "restricted", "external", "none", None):
         yield "Mobilizon: joinMode must be free, restricted, external or none"

@@ -208,7 +208,7 @@ def _is_private(document: Document) -> bool:
     kind, object_ = document.get("type"), document.get("object")
     if "audience" in document or PUBLIC in addressed(document):
         return False
-    if kind in ("Note", "Move", "QuoteRequest", "Join", "Leave", "Ignore", "PollVote"):
+    if kind in ("Note", "Move", "QuoteRequest", "Join", "Leave", "Ignore", "Invite", "PollVote"):
         return True
     if isinstance(object_, dict):
         private = type_of(object_) in ("Note", "Delete", "Tombstone") and PUBLIC not in addressed(object_)

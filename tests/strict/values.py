@@ -30,6 +30,7 @@ ACTIVITIES = WRAPPED | {
     "Join",
     "Leave",
     "Ignore",
+    "Invite",
 }
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")

@@ -118,8 +118,11 @@ previewButton.addEventListener("click", async () => {
 
 const answering = form.querySelector("[data-answering]");
 
-function answer(id, name) {
+function answer(id, name, side = "none") {
   if (!answering) return;
+  // In a debate an answer is on the side of what it answers, until something else is chosen.
+  const choice = form.querySelector(`[name="position"][value="${side}"]`);
+  if (choice) choice.checked = true;
   form.elements.reply_to.value = id;
   answering.hidden = !id;
   answering.querySelector("[data-answering-name]").textContent = name;
@@ -132,7 +135,7 @@ document.addEventListener("click", (event) => {
   const reply = event.target.closest("[data-reply]");
   if (reply) {
     event.preventDefault();
-    answer(reply.dataset.reply, reply.dataset.name);
+    answer(reply.dataset.reply, reply.dataset.name, reply.dataset.side);
   }
   if (event.target.closest("[data-answer-all]")) {
     event.preventDefault();
@@ -143,7 +146,7 @@ document.addEventListener("click", (event) => {
     const article = quote.closest("article");
     const text = chosenIn(article) || article.querySelector(".text").innerText.trim();
     const link = article.querySelector("[data-reply]");
-    answer(link.dataset.reply, link.dataset.name);
+    answer(link.dataset.reply, link.dataset.name, link.dataset.side);
     const gap = area.value && !area.value.endsWith("\n\n") ? "\n\n" : "";
     const lines = text.slice(0, 1500).replace(/\n{3,}/g, "\n\n").replace(/^/gm, "> ");
     write(`${gap}${lines}\n\n`, area.value.length, area.value.length);

@@ -4,6 +4,10 @@ const page = document.documentElement;
 // Plain English writes dates as the pages do: day, month, year.
 const locale = page.lang === "en" ? "en-GB" : page.lang;
 
+// What time it is at the server: devices are often wrong, and what begins and ends by the clock does so there.
+const ahead = Date.parse(document.body.dataset.time) - Date.now() || 0;
+export const now = () => Date.now() + ahead;
+
 export function token() {
   return document.querySelector('meta[name="csrf"]')?.content ?? "";
 }
@@ -25,6 +29,7 @@ const forms = {
   day: { day: "numeric", month: "short" },
   date: { day: "numeric", month: "long", year: "numeric" },
   moment: { day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit" },
+  clock: { hour: "2-digit", minute: "2-digit" },
 };
 
 // Times stand in UTC; here they become the reader's own.
@@ -109,7 +114,7 @@ wanted.addEventListener("change", () => {
 });
 
 function move(step) {
-  const items = [...document.querySelectorAll("#stream > .post, .topics > li, .told > li, .said > li")];
+  const items = [...document.querySelectorAll("#stream > .post, .items > .post, .topics > li, .told > li, .said > li")];
   const at = items.findIndex((item) => item.contains(document.activeElement));
   const fold = innerHeight * 0.25;
   const start = at >= 0 ? at + step : items.findIndex((item) => item.getBoundingClientRect().bottom > fold);

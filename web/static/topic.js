@@ -169,6 +169,7 @@ events.addEventListener("post", (event) => {
   // A little chance spreads the questions of many readers.
   timer ||= setTimeout(take, 150 + Math.random() * 600);
 });
+events.addEventListener("topic", () => document.dispatchEvent(new Event("topic-changed")));
 addEventListener("pagehide", () => events.close());
 
 // --- the post that is answered, in place

@@ -68,10 +68,12 @@ def upgrade() -> None:
         sa.Column("digest_source", sa.Text(), nullable=False),
         sa.Column("digest_state", sa.Text(), nullable=False),
         sa.Column("digest_post_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("digest_editor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("changed_at", Utc(), nullable=False),
         sa.ForeignKeyConstraint(["actor_id"], ["actor.id"], name=op.f("fk_debate_actor_id")),
         sa.ForeignKeyConstraint(["digest_post_id"], ["post.id"], name=op.f("fk_debate_digest_post_id")),
+        sa.ForeignKeyConstraint(["digest_editor_id"], ["actor.id"], name=op.f("fk_debate_digest_editor_id")),
         sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_debate_series_id")),
         sa.ForeignKeyConstraint(["theme_id"], ["actor.id"], name=op.f("fk_debate_theme_id")),
         sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_debate_topic_id")),
@@ -123,9 +125,11 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("token", sa.Text(), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("by_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("invited_at", Utc(), nullable=False),
         sa.Column("answered_at", Utc(), nullable=True),
         sa.ForeignKeyConstraint(["actor_id"], ["actor.id"], name=op.f("fk_seat_actor_id")),
+        sa.ForeignKeyConstraint(["by_id"], ["actor.id"], name=op.f("fk_seat_by_id")),
         sa.ForeignKeyConstraint(["debate_id"], ["debate.actor_id"], name=op.f("fk_seat_debate_id")),
         sa.PrimaryKeyConstraint("debate_id", "actor_id", name=op.f("pk_seat")),
     )
@@ -140,6 +144,7 @@ def upgrade() -> None:
     with op.batch_alter_table("post", schema=None) as batch_op:
         batch_op.add_column(sa.Column("position", sa.Text(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("part", sa.Text(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("abstract", sa.Text(), server_default="", nullable=False))
         batch_op.create_index("ix_post_topic_id_position", ["topic_id", "position"], unique=False)
 
     with op.batch_alter_table("topic", schema=None) as batch_op:
@@ -155,6 +160,7 @@ def downgrade() -> None:
 
     with op.batch_alter_table("post", schema=None) as batch_op:
         batch_op.drop_index("ix_post_topic_id_position")
+        batch_op.drop_column("abstract")
         batch_op.drop_column("part")
         batch_op.drop_column("position")
 

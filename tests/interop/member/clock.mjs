@@ -3,7 +3,7 @@ import fs from "node:fs";
 
 const Real = Date;
 const now = Real.now.bind(Real);
-const ahead = () => Number(fs.readFileSync(process.env.CLOCK, "utf8") || 0) * 1000;
+const ahead = () => Math.round(Number(fs.readFileSync(process.env.CLOCK, "utf8") || 0) * 1000);
 
 globalThis.Date = class extends Real {
   constructor(...given) {

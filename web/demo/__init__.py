@@ -14,11 +14,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import click
@@ -26,206 +23,13 @@ import click
 from community import keys, members, settings
 from federation import site as sites
 from web import init, running
+from web.demo import debate
+from web.demo.samples import CITIES, LINKS, SAMPLES, THEMES, Sample
+from web.demo.visitors import PASSWORD, Failed, Instance, Visitor, person, until
 from web.init import Admin, Plan
 
-PASSWORD = "sample-password"  # noqa: S105 – it is printed for everybody to use
 ADMIN = "warden"
-THEMES = (("mobility", "Mobility"), ("energy", "Energy"), ("water", "Water"))
 DONE = "filled"
-
-
-@dataclass(frozen=True)
-class City:
-    key: str
-    name: str
-    about: str
-    colour: str
-    language: str
-    people: tuple[tuple[str, str, str], ...]  # name, shown name, profession
-
-
-CITIES = (
-    City(
-        "hub",
-        "World Smart City (demo)",
-        "A demo of the hub: cities from everywhere meet here, and what is written in one is read in all.",
-        "#0b5a52",
-        "en",
-        (("sample_host", "Sample Host", "consultant"), ("sample_researcher", "Sample Researcher", "researcher")),
-    ),
-    City(
-        "barcelona",
-        "Barcelona (demo)",
-        "A demo of a city’s own instance. Nothing here comes from the city of Barcelona.",
-        "#a8325a",
-        "es",
-        (("sample_planner", "Sample Planner", "urban planner"), ("sample_neighbour", "Sample Neighbour", "citizen")),
-    ),
-    City(
-        "lyon",
-        "Lyon (demo)",
-        "A demo of a city’s own instance. Nothing here comes from the city of Lyon.",
-        "#1f5fa8",
-        "fr",
-        (("sample_engineer", "Sample Engineer", "utility"), ("sample_driver", "Sample Driver", "transport planner")),
-    ),
-)
-# Which themes are linked: (asks, is asked, theme).
-LINKS = tuple(
-    (asks, is_asked, slug)
-    for asks, is_asked in (("barcelona", "hub"), ("lyon", "hub"), ("barcelona", "lyon"))
-    for slug, _ in THEMES
-)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A topic, who opens it where, and who answers from which city; ``likes`` like the topic."""
-
-    city: str
-    by: str
-    theme: str
-    title: str
-    text: str
-    replies: tuple[tuple[str, str, str], ...] = ()
-    likes: tuple[tuple[str, str], ...] = ()
-
-
-SAMPLES = (
-    Sample(
-        "barcelona",
-        "sample_planner",
-        "mobility",
-        "What happened to the corner when the cars left it",
-        "A sample topic, opened in Barcelona. One crossing, four benches, twelve trees, and a delivery bay that is "
-        "open before nine.\n\nWhat did you do about deliveries after nine?",
-        (
-            (
-                "lyon",
-                "sample_driver",
-                "In Lyon the sample answer is a parcel room in the old kiosk.",
-            ),
-            ("hub", "sample_host", "Could both of you say what it cost? The hub would put the two side by side."),
-            (
-                "barcelona",
-                "sample_neighbour",
-                "A sample neighbour says: the benches were the cheap part.",
-            ),
-        ),
-        (("lyon", "sample_engineer"), ("hub", "sample_researcher")),
-    ),
-    Sample(
-        "lyon",
-        "sample_driver",
-        "mobility",
-        "A tram every four minutes, or a bus every two?",
-        "A sample topic, opened in Lyon. The same money, the same street, two timetables. Which would you wait for?",
-        (
-            ("barcelona", "sample_neighbour", "The tram: I can read in it. This is a sample opinion."),
-            ("hub", "sample_researcher", "It depends on the transfers; a sample of one street decides nothing."),
-        ),
-        (("barcelona", "sample_planner"),),
-    ),
-    Sample(
-        "lyon",
-        "sample_engineer",
-        "water",
-        "Opening a square for the rain",
-        "A sample topic, opened in Lyon. The square floods on purpose, ankle-deep, and drains within an hour.",
-        (("barcelona", "sample_planner", "Ours would need steps. How do wheelchairs cross while it is wet?"),),
-        (("hub", "sample_host"),),
-    ),
-    Sample(
-        "barcelona",
-        "sample_neighbour",
-        "energy",
-        "Who pays for the shade?",
-        "A sample topic, opened in Barcelona. Awnings cool the street and the flat behind it; only one of them pays.",
-        (("hub", "sample_host", "A question for every city on this list. The sample host pins nothing, yet."),),
-    ),
-    Sample(
-        "hub",
-        "sample_host",
-        "mobility",
-        "Which street should every city know?",
-        "A sample topic, opened on the hub and readable in both cities. One street, one sentence, one number.",
-        (
-            ("barcelona", "sample_planner", "The one with the school: cars at ten, children at nine."),
-            ("lyon", "sample_driver", "The quay, on the one Sunday without cars."),
-        ),
-    ),
-    Sample(
-        "hub",
-        "sample_researcher",
-        "energy",
-        "Heat that nobody uses, within 500 metres of your door",
-        "A sample topic, opened on the hub. A bakery, a metro shaft, a server room: what is it near you?",
-        (("lyon", "sample_engineer", "The laundry behind the station. It warms the pavement, and that is all."),),
-    ),
-)
-
-
-class Failed(Exception):
-    """The demo cannot go on; the message says why."""
-
-
-@dataclass
-class Instance:
-    city: City
-    folder: Path
-    origin: str
-    process: asyncio.subprocess.Process | None = None
-    people: dict[str, Visitor] = field(default_factory=dict)
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.origin).netloc
-
-    def log(self, lines: int = 15) -> str:
-        path = self.folder / "run.log"
-        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
-
-
-class Visitor:
-    """Somebody at a browser: opens pages and sends the forms that are on them."""
-
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
-        self._http = aiohttp.ClientSession(
-            cookie_jar=aiohttp.CookieJar(unsafe=True), timeout=aiohttp.ClientTimeout(total=20)
-        )
-
-    async def close(self) -> None:
-        await self._http.close()
-
-    async def read(self, path: str) -> str:
-        async with self._http.get(self.origin + path, headers={"Accept": "text/html"}) as answer:
-            return await answer.text() if answer.status == 200 else ""
-
-    async def send(self, path: str, page: str, **fields: str) -> int:
-        """Send a form that is on ``page``; answers the status."""
-        token = re.search(r'name="csrf" value="([0-9a-f]+)"', await self.read(page))
-        form = {**fields, "csrf": token[1] if token else ""}
-        async with self._http.post(
-            self.origin + path, data=form, headers={"Origin": self.origin}, allow_redirects=False
-        ) as answer:
-            if answer.status >= 400 and answer.status != 422:
-                raise Failed(f"{self.origin}{path} answered {answer.status}")
-            return answer.status
-
-    async def sign_in(self, name: str) -> None:
-        await self.send("/sign-in", "/sign-in", name=name, password=PASSWORD)
-
-
-async def _until(what: str, look: Callable[[], Awaitable[str]], seconds: float = 60) -> str:
-    """What ``look`` finds, as soon as it finds anything."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while not (found := await look()):
-        if loop.time() > end:
-            raise Failed(f"waited {seconds:.0f} s in vain for {what}")
-        await asyncio.sleep(0.4)
-    return found
 
 
 # --- the three places
@@ -311,7 +115,7 @@ async def _start(place: Instance) -> None:
             return await visitor.read("/about")
         return ""
 
-    await _until(f"{place.city.name} at {place.origin}", answers)
+    await until(f"{place.city.name} at {place.origin}", answers)
 
 
 async def _end(place: Instance) -> None:
@@ -334,13 +138,6 @@ async def _end(place: Instance) -> None:
 # --- linking and filling
 
 
-async def _person(place: Instance, name: str) -> Visitor:
-    if name not in place.people:
-        visitor = place.people[name] = Visitor(place.origin)
-        await visitor.sign_in(name)
-    return place.people[name]
-
-
 # What waits for an answer on the page of links: our group, theirs, and their handle.
 _FORM = re.compile(
     r'name="group" value="(\d+)"><input type="hidden" name="other" value="(\d+)">(?:(?!</form>).)*?'
@@ -352,11 +149,11 @@ _FORM = re.compile(
 async def _link(places: dict[str, Instance]) -> None:
     """Propose every link and have the other side accept it. What is linked already says so and stays."""
     for asks, is_asked, slug in LINKS:
-        admin = await _person(places[asks], ADMIN)
+        admin = await person(places[asks], ADMIN)
         their = f"@{slug}@{places[is_asked].host}"
         await admin.send("/staff/links", "/staff/links", action="propose", theme=slug, address=their)
     for key in dict.fromkeys(is_asked for _, is_asked, _ in LINKS):
-        admin = await _person(places[key], ADMIN)
+        admin = await person(places[key], ADMIN)
         expected = {f"{slug}@{places[asks].host}" for asks, is_asked, slug in LINKS if is_asked == key}
 
         async def answered(admin: Visitor = admin, expected: set[str] = expected) -> str:
@@ -366,7 +163,7 @@ async def _link(places: dict[str, Instance]) -> None:
                     await admin.send("/staff/links", "/staff/links", action="accept", group=group, other=other)
             return "yes" if page.count("Linked.") >= len(expected) else ""
 
-        await _until(f"the links of {places[key].city.name}", answered)
+        await until(f"the links of {places[key].city.name}", answered)
 
 
 async def _topic(visitor: Visitor, theme: str, title: str) -> str:
@@ -380,9 +177,9 @@ async def _topic(visitor: Visitor, theme: str, title: str) -> str:
 
 async def _fill(places: dict[str, Instance]) -> None:
     """Topics first, then answers from city to city, each once the topic has arrived there."""
-    await asyncio.gather(*(_person(place, name) for place in places.values() for name, _, _ in place.city.people))
+    await asyncio.gather(*(person(place, name) for place in places.values() for name, _, _ in place.city.people))
     for sample in SAMPLES:
-        visitor = await _person(places[sample.city], sample.by)
+        visitor = await person(places[sample.city], sample.by)
         if not await _topic(visitor, sample.theme, sample.title):
             path = f"/g/{sample.theme}/new"
             await visitor.send(path, path, title=sample.title, text=sample.text, language="en")
@@ -392,13 +189,13 @@ async def _fill(places: dict[str, Instance]) -> None:
 async def _talk(places: dict[str, Instance], sample: Sample) -> None:
     """The answers to one topic, in their order, then the likes; done when every city shows all of it."""
     for city, by, words in sample.replies:
-        visitor = await _person(places[city], by)
+        visitor = await person(places[city], by)
         path = await _arrived(sample, places[city])
         if words[:30] not in unescape(await visitor.read(path)):
             number = path.split("/")[2]
             await visitor.send(f"/t/{number}/reply", path, text=words, reply_to="", language="en")
     for city, by in sample.likes:
-        visitor = await _person(places[city], by)
+        visitor = await person(places[city], by)
         path = await _arrived(sample, places[city])
         post = re.search(r"/p/(\d+)/like", await visitor.read(path))
         if post is not None:
@@ -413,7 +210,7 @@ async def _arrived(sample: Sample, place: Instance) -> str:
     async def look() -> str:
         return await _topic(place.people[""], sample.theme, sample.title)
 
-    return await _until(f"“{sample.title}” in {place.city.name}", look)
+    return await until(f"“{sample.title}” in {place.city.name}", look)
 
 
 async def _converged(place: Instance, sample: Sample) -> None:
@@ -424,7 +221,7 @@ async def _converged(place: Instance, sample: Sample) -> None:
         page = unescape(await place.people[""].read(path))
         return "yes" if all(words[:30] in page for _, _, words in sample.replies) else ""
 
-    await _until(f"the answers to “{sample.title}” in {place.city.name}", look)
+    await until(f"the answers to “{sample.title}” in {place.city.name}", look)
 
 
 # --- from the beginning to Ctrl-C
@@ -445,6 +242,8 @@ async def _prepare(base: Path, places: list[Instance]) -> None:
         await _link(by_key)
         click.echo("Writing topics, answers and likes …")
         await _fill(by_key)
+        click.echo("Calling for questions to a debate …")
+        await debate.prepare(by_key, ADMIN)
         (base / DONE).touch()
 
 
@@ -459,6 +258,7 @@ def _say(places: list[Instance], folder: Path, is_kept: bool) -> None:
             f"      log and database in {place.folder}",
         ]
     lines += ["", f"The password of everybody is {PASSWORD}. Open a topic in one city and look at the others.",
+              f"A debate of all three goes live in a minute or two: {places[0].origin}/debates",
               f"{'Kept in' if is_kept else 'Thrown away at the end:'} {folder}", "Ctrl-C ends all three."]  # fmt: skip
     click.echo("\n".join(lines))
     sys.stdout.flush()

@@ -1,0 +1,173 @@
+"""Rules 7 to 89 again, about debates: who speaks for one, who is asked, and who may answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import func, select
+
+from community import debates, following, links, members, panels
+from community.debate_models import Debate, Seat
+from community.debates import Plan
+from community.models import Actor, Link, Membership, Post
+from federation.dereference import store_actor
+from federation.translate import from_actor
+from federation.vocabulary import PUBLIC, format_time
+from tests.conftest import pair
+from tests.hostile.place import Hostile, Place
+
+pytestmark = pytest.mark.usefixtures("calm")
+OPENS = datetime.now(UTC) + timedelta(days=7)
+
+
+async def _meet(place: Place, peer: Hostile, name: str, kind: str = "Person") -> Actor:
+    document = peer.actor(name, type=kind)
+    async with place.site.database.write() as tx:
+        return await store_actor(tx, from_actor(document, tx.now))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def ours(place: Place) -> Debate:
+    """The theme is linked with the board on the peer and follows the circle on the other server; it has a debate."""
+    board, circle = await _meet(place, place.peer, "board", "Group"), await _meet(place, place.other, "circle", "Group")
+    for peer in (place.peer, place.other):
+        await _meet(place, peer, "clerk", "Service")
+    async with place.site.database.write() as tx:
+        clara = (
+            await members.add_member(tx, "clara", "clara@example.org", "!", await pair(4), site_role="admin")
+        ).actor
+        link = await links.propose(tx, clara, place.group, await tx.get_one(Actor, board.id))
+        link.state = "linked"
+        await following.follow(tx, await tx.get_one(Actor, place.anna.id), await tx.get_one(Actor, circle.id))
+        for group in (board, circle):
+            query = select(Membership).where(Membership.group_id == group.id)
+            (await tx.execute(query)).scalars().first().state = "accepted"  # type: ignore[union-attr]
+        plan = Plan("Cars out of the old town", OPENS, 60, "UTC")
+        debate = await debates.make(tx, clara, place.group, await pair(5), plan)
+        tess = await tx.get_one(Actor, place.theirs.author_id)
+        await panels.invite(tx, clara, debate, tess, "panel")
+    return debate
+
+
+def told(peer: Hostile, name: str, *, by: str = "clerk", **changed: Any) -> dict[str, Any]:
+    """The opener of a debate on a peer, whose group's document says what is ``changed``."""
+    group = peer.uri(name)
+    floor = peer.note("<p>All night.</p>", by=by, part="motion", title="Trams", to=[PUBLIC, group], audience=group)
+    said = {
+        "motion": "Trams", "state": "announced", "startTime": format_time(OPENS),
+        "endTime": format_time(OPENS + timedelta(hours=1)), "timezone": "UTC", "languages": [],
+        "theme": peer.uri("board"), "hosts": [], "panel": [], "floor": floor["id"], "sequence": 0,
+        "updated": format_time(datetime.now(UTC)), **changed,
+    }  # fmt: skip
+    peer.actor(name, type="Group", debate=said)
+    return floor
+
+
+async def count_debates(place: Place) -> int:
+    async with place.site.database.read() as tx:
+        return (await tx.execute(select(func.count()).select_from(Debate))).scalar_one()
+
+
+async def test_nobody_announces_a_debate_in_the_name_of_another_city(place: Place) -> None:
+    """Theme and floor are on the group's own server, and the document says all that a debate has."""
+    before = await count_debates(place)
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"theme": place.other.uri("circle")}, "debate-theme-elsewhere"),
+        ({"theme": place.group.uri}, "debate-theme-elsewhere"),
+        ({"theme": None}, "debate-theme-elsewhere"),
+        ({"floor": place.opener.uri}, "debate-floor-elsewhere"),
+        ({"state": "won"}, "debate-incomplete"),
+        ({"state": ["live"]}, "debate-incomplete"),
+        ({"motion": {"en": "Trams"}}, "debate-incomplete"),
+        ({"endTime": "soon"}, "debate-incomplete"),
+        ({"endTime": format_time(OPENS - timedelta(hours=1))}, "debate-incomplete"),
+    ]
+    for number, (changed, outcome) in enumerate(cases):
+        floor = told(place.peer, f"debate_{number}", **changed)
+        await place.in_vain(place.peer.activity("Announce", floor["id"], by="board"), outcome, by="board")
+    assert await count_debates(place) == before
+
+
+async def test_a_stranger_tells_of_no_debate(place: Place) -> None:
+    """An opener that another group than its theme boosts, or that somebody else wrote, is no debate's."""
+    before = await count_debates(place)
+    floor = told(place.peer, "debate_a")
+    await place.in_vain(
+        place.other.activity("Announce", floor["id"], by="circle"), "debate-of-another", at=place.other, by="circle"
+    )
+    floor = told(place.other, "debate_b", theme=place.peer.uri("board"))
+    await place.in_vain(place.peer.activity("Announce", floor["id"], by="board"), "debate-of-another", by="board")
+    floor = told(place.peer, "debate_c", by="mallory")
+    await place.in_vain(place.peer.activity("Announce", floor["id"], by="board"), "part-of-another", by="board")
+    assert await count_debates(place) == before
+
+
+async def test_only_the_clerk_speaks_for_a_debate(place: Place, ours: Debate) -> None:
+    """A card, a stub or a result in a debate of ours by anybody else, the clerk of another city included."""
+    async with place.site.database.read() as tx:
+        opener = (await tx.execute(select(Post).where(Post.topic_id == ours.topic_id, Post.number == 1))).scalar_one()
+    for peer, by in ((place.peer, "mallory"), (place.peer, "clerk"), (place.other, "clerk")):
+        for part in ("card", "stub", "closed"):
+            note = peer.note("<p>The motion is carried.</p>", by=by, inReplyTo=opener.uri, part=part)
+            await place.in_vain(peer.activity("Create", note, by=by), "part-of-another", at=peer, by=by)
+
+
+async def test_a_debate_is_changed_by_its_own_document_alone(place: Place) -> None:
+    """What stands in an Update of the group counts from the group itself, also of what it says of its theme."""
+    floor = told(place.peer, "debate_d")
+    await place.accepted(place.peer.activity("Announce", floor["id"], by="board"), "fetched", by="board")
+    async with place.site.database.read() as tx:
+        group = await tx.by_uri(Actor, place.peer.uri("debate_d"))
+        assert group is not None
+        held = await tx.get_one(Debate, group.id)
+        assert (held.motion, held.state) == ("Trams", "announced")
+    document = place.peer.served["/users/debate_d"]
+    changed = {**document, "debate": {**document["debate"], "state": "cancelled", "updated": "2199-01-01T00:00:00Z"}}
+    stolen = {**document, "debate": {**document["debate"], "theme": place.other.uri("circle")}}
+    for peer, about, by, outcome in (
+        (place.other, changed, "eve", "not-the-owner"),
+        (place.peer, changed, "mallory", "not-the-owner"),
+        (place.peer, stolen, "debate_d", "debate-theme-elsewhere"),
+    ):
+        await place.accepted(peer.activity("Update", about, by=by), outcome, at=peer, by=by)
+    async with place.site.database.read() as tx:
+        assert (await tx.get_one(Debate, group.id)).state == "announced"
+        assert (await tx.execute(select(func.count()).select_from(Link))).scalar_one() == 1
+    # What is dated long after now is of now: later news counts all the same.
+    again = {**document, "debate": {**document["debate"], "updated": format_time(datetime.now(UTC) + timedelta(1))}}
+    for news in (changed, again):
+        update = place.peer.activity("Update", news, by="debate_d")
+        await place.accepted(update, "debate-updated", by="debate_d")
+
+
+async def test_nobody_takes_the_seat_of_another(place: Place, ours: Debate) -> None:
+    """Rule 24: neither by a favourite of their own, nor by one that a group brings, nor by a forwarded one."""
+    async with place.site.database.read() as tx:
+        seat = (await tx.execute(select(Seat).where(Seat.debate_id == ours.actor_id))).scalar_one()
+    await _meet(place, place.peer, "mallory_too")
+    mine = place.peer.activity("Like", seat.uri, by="mallory_too")
+    await place.in_vain(mine, "not-your-invitation", by="mallory_too")
+    theirs = place.peer.activity("Like", seat.uri)
+    await place.in_vain(place.peer.activity("Announce", theirs, by="board"), "told-by-another", by="board")
+    await place.in_vain(theirs, "forwarded-unproven", at=place.other, by="eve")
+    async with place.site.database.read() as tx:
+        assert (await tx.get_one(Seat, (seat.debate_id, seat.actor_id))).state == "invited"
+
+
+async def test_invitations_come_from_who_invites(place: Place) -> None:
+    """A link to another server, or one that somebody else brings, makes no notification; nor do too many."""
+    fields = {"target": place.anna.uri, "to": [place.anna.uri], "cc": []}
+    event = place.peer.uri("debate_a") + "/event"
+
+    def invite(number: int, peer: Hostile = place.peer) -> dict[str, Any]:
+        url = f"{place.peer.origin}/seats/{number}"
+        return peer.activity("Invite", event, by="clerk", url=url, **fields)
+
+    await place.in_vain(invite(1, place.other), "link-elsewhere", at=place.other, by="clerk")
+    await place.in_vain(place.peer.activity("Announce", invite(2), by="board"), "told-by-another", by="board")
+    for number in range(30):
+        await place.accepted(invite(number), "invited", by="clerk")
+    await place.in_vain(invite(31), "too-many-tries", by="clerk")
