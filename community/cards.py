@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from community import clerk, posts, text
-from community.debate_models import Debate
-from community.models import Actor, Post
+from community import clerk, groups, notifications, posts, text
+from community.db import Tx
+from community.debate_models import Debate, Question
+from community.models import Actor, Post, Topic
 
 WORDS_MAX = 1000  # of a card
 
@@ -15,6 +16,7 @@ WORDS_MAX = 1000  # of a card
 _CALLS = re.compile(r"^((?:<p>)?)\s*(?:(?:<a [^>]*>@[^<]*</a>|@[\w.-]+@[\w.:-]+)[\s,:]*)+", re.IGNORECASE)
 _QUOTED = re.compile(r"<blockquote>(.*)</blockquote>", re.DOTALL)
 _NUMBER = re.compile(r"Q(\d{1,6})\b")
+_ODD = re.compile(r"[^\w.-]+")
 _HOLE = "\ue000"
 _MARKS = re.compile(r"([\\`*_{}\[\]()#<>!|~&])")
 
@@ -27,7 +29,9 @@ def html_of(post: Post, card: Post | None = None) -> str:
 
 
 def handle_of(actor: Actor) -> str:
-    return f"@{actor.handle}@{actor.host}" if actor.host else f"@{actor.handle}"
+    """A handle as the clerk writes it: other servers may have any characters in theirs, a link among them."""
+    handle = _ODD.sub("", actor.handle)
+    return f"@{handle}@{actor.host}" if actor.host else f"@{handle}"
 
 
 def written(debate: Debate, part: str, source: str, asker: Actor | None = None) -> posts.Written:
@@ -66,3 +70,46 @@ def number_of(card: Post) -> int:
 def as_words(name: str) -> str:
     """A name as Markdown that shows it as it is."""
     return _MARKS.sub(r"\\\1", name)
+
+
+# --- Word to whoever asked -------------------------------------------------------------------------------------------
+
+
+async def tell(
+    tx: Tx,
+    debate: Debate,
+    question: Question,
+    key: str,
+    by: Actor,
+    about: Question | None = None,
+    *,
+    answer: Post | None = None,
+) -> None:
+    """Tell the asker what became of their question: here among their notifications, elsewhere by a post of the clerk
+    that mentions them. ``about`` is the question that stands now, where that is another."""
+    asker, post = await tx.get_one(Actor, question.asker_id), await tx.get_one(Post, question.post_id)
+    about = about or question
+    if post.deleted_at is not None or asker.id == (answer.author_id if answer is not None else 0):
+        return
+    shown = answer or (await tx.get(Post, about.card_id) if about.card_id is not None else None) or post
+    if asker.is_local:
+        note(tx, debate, question, asker, key.partition("-")[0], by, shown)
+        return
+    author = await tx.get_one(Actor, shown.author_id)
+    blanks = {
+        "asker": handle_of(asker),
+        "number": about.number,
+        "by": as_words(author.name.strip() or author.handle),
+        "reason": question.reason,
+        "link": shown.url or shown.uri,
+    }
+    told = written(debate, "notice", clerk.says(debate.language, key, **blanks), asker)
+    topic = await tx.get_one(Topic, debate.topic_id)
+    await posts.reply(tx, await groups.clerk(tx), topic, told, reply_to=post)
+
+
+def note(tx: Tx, debate: Debate, question: Question, asker: Actor, what: str, by: Actor, post: Post) -> None:
+    """Tell a member what became of their question; ``post`` is the card or the answer."""
+    if asker.id != by.id:
+        path = f"/g/{debate.actor.handle}/questions#q-{question.merged_into_id or question.id}"
+        notifications.tell(tx, asker.id, f"question-{what}", by.id, post_id=post.id, path=path)

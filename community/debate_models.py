@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import JSON, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from community.models import _NEVER_REUSED, Actor, Base, Post, Topic, _id, _to
+from community.columns import NEVER_REUSED, Base, own_id, to
+from community.models import Actor, Post, Topic
 
 
 class Series(Base):
@@ -20,10 +21,10 @@ class Series(Base):
     """
 
     __tablename__ = "series"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
-    theme_id: Mapped[int] = _to("actor.id", index=True)
+    id: Mapped[int] = own_id()
+    theme_id: Mapped[int] = to("actor.id", index=True)
     name: Mapped[str]
     prefix: Mapped[str]  # what the handles of its debates begin with
     motion: Mapped[str]
@@ -55,11 +56,11 @@ class Debate(Base):
     __tablename__ = "debate"
     __table_args__ = (UniqueConstraint("series_id", "occurrence"),)
 
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
-    theme_id: Mapped[int | None] = _to("actor.id", index=True)
-    series_id: Mapped[int | None] = _to("series.id", index=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True)
+    theme_id: Mapped[int | None] = to("actor.id", index=True)
+    series_id: Mapped[int | None] = to("series.id", index=True)
     occurrence: Mapped[str | None]  # the date that the series' rule gives it
-    topic_id: Mapped[int | None] = _to("topic.id", index=True)  # the floor
+    topic_id: Mapped[int | None] = to("topic.id", index=True)  # the floor
     motion: Mapped[str]
     text_source: Mapped[str] = mapped_column(default="")
     text_html: Mapped[str] = mapped_column(default="")
@@ -78,8 +79,8 @@ class Debate(Base):
     digest_summary: Mapped[str] = mapped_column(default="")
     digest_source: Mapped[str] = mapped_column(default="")
     digest_state: Mapped[str] = mapped_column(default="")  # '' none yet, draft, ready (goes at digest_at), sent
-    digest_post_id: Mapped[int | None] = _to("post.id")
-    digest_editor_id: Mapped[int | None] = _to("actor.id")  # who changed the draft last; None: it is as it was made
+    digest_post_id: Mapped[int | None] = to("post.id")
+    digest_editor_id: Mapped[int | None] = to("actor.id")  # who changed the draft last; None: it is as it was made
     sequence: Mapped[int] = mapped_column(default=0)  # how often its time or place was changed, for calendars
     changed_at: Mapped[datetime]
 
@@ -99,13 +100,13 @@ class Seat(Base):
 
     __tablename__ = "seat"
 
-    debate_id: Mapped[int] = _to("debate.actor_id", primary_key=True)
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    debate_id: Mapped[int] = to("debate.actor_id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True, index=True)
     role: Mapped[str]  # host, panel
     state: Mapped[str] = mapped_column(default="invited")  # invited, accepted, declined, withdrawn
     token: Mapped[str] = mapped_column(default="", index=True)
     uri: Mapped[str] = mapped_column(default="", index=True)  # of the Note that asks somebody elsewhere
-    by_id: Mapped[int | None] = _to("actor.id")  # who asked them, and is told of their answer
+    by_id: Mapped[int | None] = to("actor.id")  # who asked them, and is told of their answer
     invited_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
 
@@ -116,19 +117,19 @@ class Question(Base):
     """A question in the queue of a debate: what was asked (``post``), the clerk's card for it, its answer."""
 
     __tablename__ = "question"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
-    debate_id: Mapped[int] = _to("debate.actor_id", index=True)
-    post_id: Mapped[int] = _to("post.id", unique=True)
-    asker_id: Mapped[int] = _to("actor.id", index=True)
+    id: Mapped[int] = own_id()
+    debate_id: Mapped[int] = to("debate.actor_id", index=True)
+    post_id: Mapped[int] = to("post.id", unique=True)
+    asker_id: Mapped[int] = to("actor.id", index=True)
     state: Mapped[str] = mapped_column(default="asked")  # asked, accepted, answered, declined, merged
     number: Mapped[int] = mapped_column(default=0)  # of its card: Q1, Q2 …; 0 before it has one
     place: Mapped[int] = mapped_column(default=0)  # where the host put it in the order; 0 leaves it to the votes
     reason: Mapped[str] = mapped_column(default="")
-    merged_into_id: Mapped[int | None] = _to("question.id")
-    card_id: Mapped[int | None] = _to("post.id", unique=True)
-    answer_id: Mapped[int | None] = _to("post.id")
+    merged_into_id: Mapped[int | None] = to("question.id")
+    card_id: Mapped[int | None] = to("post.id", unique=True)
+    answer_id: Mapped[int | None] = to("post.id")
     created_at: Mapped[datetime]
     decided_at: Mapped[datetime | None]
 

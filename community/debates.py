@@ -22,7 +22,7 @@ from community.events import ActorChanged, DebateChanged, emit
 from community.keys import KeyPair
 from community.members import Invalid, check_handle, keep_key, new_local_actor
 from community.models import Actor, Job, LogEntry, Membership, Post, Theme, Topic
-from community.policy import Refused, require, standing
+from community.policy import Refused, Standing, require, standing
 
 POSITIONS = ("for", "against", "question")
 STATES = ("announced", "call", "live", "closed", "concluded", "cancelled")
@@ -89,12 +89,6 @@ async def overlapping(
     return (await tx.execute(query.limit(1))).scalar_one_or_none()
 
 
-async def find(tx: Tx, handle: str) -> Debate | None:
-    """A debate of ours by its handle."""
-    query = select(Debate).join(Actor, Actor.id == Debate.actor_id).where(Actor.handle == handle, Actor.host == "")
-    return (await tx.execute(query)).scalar_one_or_none()
-
-
 async def of_group(tx: Tx, group_id: int) -> Debate | None:
     """The debate that a group is, here or elsewhere; None for a theme."""
     return await tx.find(Debate, group_id)
@@ -116,6 +110,29 @@ async def over(tx: Tx, *, theme_ids: Iterable[int] | None = None, page: int = 1,
 def _shown(theme_ids: Iterable[int] | None) -> Select[Any]:
     query = select(Debate).where(Debate.actor_id.not_in(hosts.kept_out_of_lists()))
     return query if theme_ids is None else query.where(Debate.theme_id.in_(list(theme_ids)))
+
+
+def state_at(debate: Debate, now: datetime) -> str:
+    """The state by the clock: a job that comes late does not keep the hour."""
+    if debate.state in OPEN:
+        if debate.closes_at <= now:
+            return "closed"
+        if debate.opens_at <= now:
+            return "live"
+    return debate.state
+
+
+def refusal_when_over(debate: Debate, now: datetime) -> str | None:
+    """Why nothing is added to a debate any more: it was cancelled, or it is over by the clock."""
+    state = state_at(debate, now)
+    return None if state in OPEN else "debate-is-cancelled" if state == "cancelled" else "debate-is-over"
+
+
+def refusal_to_conclude(debate: Debate) -> str | None:
+    """Why there is nothing to conclude yet: the clerk has not closed the debate, or it was cancelled."""
+    if debate.state in ("closed", "concluded"):
+        return None
+    return "debate-is-cancelled" if debate.state == "cancelled" else "debate-is-not-over"
 
 
 async def handle_for(tx: Tx, prefix: str, opens_at: datetime, zone: str) -> str:
@@ -180,7 +197,7 @@ async def make(
     await tx.flush()
     tx.remember(place)
     _put_text(debate, plan.text)
-    opener = await topics.open(tx, await _clerk(tx), actor, await _motion(tx, debate))
+    opener = await topics.open(tx, await groups.clerk(tx), actor, await _motion(tx, debate))
     debate.topic_id, opener.topic.closes_at = opener.topic_id, debate.closes_at
     tx.add(LogEntry(at=tx.now, actor_id=by.id, action="add-debate", group_id=actor.id, topic_id=opener.topic_id))
     await _changed(tx, debate, "announced")
@@ -192,10 +209,6 @@ def _put_text(debate: Debate, source: str) -> None:
     debate.text_source = source.replace("\r\n", "\n").strip()
     debate.text_html = text.render(debate.text_source) if debate.text_source else ""
     debate.actor.summary_source, debate.actor.summary_html = debate.text_source, debate.text_html
-
-
-async def _clerk(tx: Tx) -> Actor:
-    return await groups.institution(tx, "service")
 
 
 def words_of(tx: Tx, debate: Debate) -> dict[str, str]:
@@ -240,7 +253,7 @@ async def say(
     topic = await tx.get_one(Topic, debate.topic_id)
     written = await posts.compose(tx, source, language=debate.language)
     written = replace(written, part=part, position=position, poll=paper)
-    return await posts.reply(tx, await _clerk(tx), topic, written, reply_to=reply_to)
+    return await posts.reply(tx, await groups.clerk(tx), topic, written, reply_to=reply_to)
 
 
 async def part_of(tx: Tx, debate: Debate, part: str, position: str = "") -> Post | None:
@@ -265,18 +278,21 @@ async def _changed(tx: Tx, debate: Debate, what: str) -> None:
 
 def refusal_to_change(debate: Debate, now: datetime) -> str | None:
     """Why the date of a debate stands: it is on, it is over, or it was cancelled."""
-    if debate.state == "cancelled":
-        return "debate-is-cancelled"
-    if debate.state not in OPEN or debate.closes_at <= now:
-        return "debate-is-over"
-    return "debate-is-live" if debate.state == "live" or debate.opens_at <= now else None
+    reason = refusal_when_over(debate, now)
+    return "debate-is-live" if reason is None and state_at(debate, now) == "live" else reason
+
+
+async def in_theme(tx: Tx, actor: Actor | None, debate: Debate) -> Standing:
+    """What somebody is in the theme of a debate, by which it is decided whether they arrange it; of a debate elsewhere
+    without a theme here it is what they are in the debate itself."""
+    return await standing(tx, actor, debate.theme_id or debate.actor_id)
 
 
 async def _arrange(tx: Tx, by: Actor, debate: Debate) -> tuple[Actor, Debate]:
     """``by`` and ``debate`` of this transaction, if the one may arrange the other."""
     by = await tx.own(by)
     debate = await tx.lock(Debate, debate.actor_id)
-    require("arrange", await standing(tx, by, debate.theme_id or debate.actor_id), debate)
+    require("arrange", await in_theme(tx, by, debate), debate)
     return by, debate
 
 
@@ -309,7 +325,7 @@ def minutes_of(debate: Debate) -> int:
 async def _rewrite_motion(tx: Tx, debate: Debate) -> None:
     opener = await posts.opener(tx, await tx.get_one(Topic, debate.topic_id))
     if opener is not None and opener.deleted_at is None:
-        await posts.edit(tx, await _clerk(tx), opener, await _motion(tx, debate))
+        await posts.edit(tx, await groups.clerk(tx), opener, await _motion(tx, debate))
 
 
 async def move(tx: Tx, by: Actor, debate: Debate, opens_at: datetime, *, reason: str = "") -> None:
@@ -345,8 +361,9 @@ async def move(tx: Tx, by: Actor, debate: Debate, opens_at: datetime, *, reason:
 async def cancel(tx: Tx, by: Actor, debate: Debate, *, reason: str) -> None:
     """A debate does not take place, or ends at once: the floor is closed, what was said stays. Raises Refused."""
     by, debate = await _arrange(tx, by, debate)
-    if debate.state not in OPEN:
-        raise Refused("debate-is-cancelled" if debate.state == "cancelled" else "debate-is-over")
+    refused = refusal_when_over(debate, tx.now)
+    if refused is not None:
+        raise Refused(refused)
     if not reason.strip():
         raise Invalid(reason="reason-missing")
     debate.state, debate.reason = "cancelled", reason.strip()
@@ -364,8 +381,9 @@ async def conclude(tx: Tx, by: Actor, debate: Debate, source: str) -> None:
     """The host's last word on a debate whose hour is over; it may be corrected later. Raises Invalid, Refused."""
     by, debate = await tx.own(by), await tx.lock(Debate, debate.actor_id)
     require("host", await standing(tx, by, debate.actor_id), debate)
-    if debate.state not in ("closed", "concluded"):
-        raise Refused("debate-is-cancelled" if debate.state == "cancelled" else "debate-is-not-over")
+    refused = refusal_to_conclude(debate)
+    if refused is not None:
+        raise Refused(refused)
     source = source.replace("\r\n", "\n").strip()
     if not source:
         raise Invalid(text="text-missing")
@@ -377,7 +395,7 @@ async def conclude(tx: Tx, by: Actor, debate: Debate, source: str) -> None:
     if held is None:
         await say(tx, debate, "conclusion", words)
     else:
-        await posts.edit(tx, await _clerk(tx), held, await posts.compose(tx, words, language=debate.language))
+        await posts.edit(tx, await groups.clerk(tx), held, await posts.compose(tx, words, language=debate.language))
     debate.state = "concluded"
     await _changed(tx, debate, "concluded")
 

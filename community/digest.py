@@ -34,7 +34,7 @@ from community.debate_models import Debate, Question
 from community.events import DebateChanged, PostDeleted, emit, on
 from community.members import Invalid
 from community.models import Actor, Ballot, PollOption, Post, Reaction
-from community.policy import Refused, require, standing
+from community.policy import Refused, require
 
 SUMMARY_MAX = 500
 ARGUMENTS = 3
@@ -144,11 +144,10 @@ def _host(tx: Tx, actor: Actor) -> str:
 def _quoted(tx: Tx, post: Post) -> str:
     """An argument with its author, their server and the way to it; by the handle its author is told."""
     author = post.author
-    handle = f"@{author.handle}@{author.host}" if author.host else f"@{author.handle}"
     where = "" if author.host else f", {_host(tx, author)}"
     return (
         f"> {text.literal(text.excerpt(post.html, EXCERPT))}\n\n"
-        f"— **{_name(author)}** ({handle}){where} · [#{post.number}]({_address(tx, post)})"
+        f"— **{_name(author)}** ({cards.handle_of(author)}){where} · [#{post.number}]({_address(tx, post)})"
     )
 
 
@@ -237,9 +236,10 @@ def mark(debate: Debate) -> str:
 
 async def _open(tx: Tx, by: Actor, debate: Debate) -> tuple[Actor, Debate]:
     by, debate = await tx.own(by), await tx.lock(Debate, debate.actor_id)
-    require("arrange", await standing(tx, by, debate.theme_id or debate.actor_id), debate)
-    if debate.state not in ("closed", "concluded"):
-        raise Refused("debate-is-cancelled" if debate.state == "cancelled" else "debate-is-not-over")
+    require("arrange", await debates.in_theme(tx, by, debate), debate)
+    reason = debates.refusal_to_conclude(debate)
+    if reason is not None:
+        raise Refused(reason)
     return by, debate
 
 
@@ -306,7 +306,7 @@ async def _written(tx: Tx, debate: Debate) -> posts.Written:
 async def _publish(tx: Tx, debate: Debate) -> Post:
     """The clerk opens it as a topic of the theme; whoever listens has the debate's group pass it on."""
     theme = await tx.get_one(Actor, debate.theme_id)
-    house = await groups.institution(tx, "service")
+    house = await groups.clerk(tx)
     post = await topics.open(tx, house, theme, await _written(tx, debate))
     debate.digest_post_id, debate.digest_state, debate.changed_at = post.id, "sent", tx.now
     await tx.flush()
@@ -320,7 +320,7 @@ async def _correct(tx: Tx, debate: Debate) -> None:
     """An edit of the article: its readers everywhere get it, and the earlier text stays in its history."""
     post = await tx.get(Post, debate.digest_post_id)
     if post is not None and post.deleted_at is None:
-        await posts.edit(tx, await groups.institution(tx, "service"), post, await _written(tx, debate))
+        await posts.edit(tx, await groups.clerk(tx), post, await _written(tx, debate))
 
 
 # --- Its time --------------------------------------------------------------------------------------------------------
@@ -351,7 +351,7 @@ async def _come_due(tx: Tx, debate: Debate, is_untouched: bool) -> None:
         except (Invalid, Refused):
             pass
         debate.digest_state = "draft"
-    house = await groups.institution(tx, "service")
+    house = await groups.clerk(tx)
     await notifications.tell_staff(
         tx, "digest", house, group=debate.theme, path=f"/g/{debate.actor.handle}/digest", with_editors=True
     )

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from community.db import Tx
-from community.debate_models import Debate, Question, Seat
+from community.debate_models import Debate, Seat
 from community.models import Activity, Actor, Ballot, Link, Membership, Poll, PollOption, Post, Quote, Report, Topic
 
 
@@ -199,14 +199,6 @@ class SeatChanged(Event):
     actor: Actor
     what: str
     by: Actor | None = None
-
-
-@dataclass(frozen=True)
-class QuestionChanged(Event):
-    """A question came into the queue of a debate or was dealt with: its ``state`` says how."""
-
-    debate: Debate
-    question: Question
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ async def institution(tx: Tx, kind: str) -> Actor:
     return (await tx.execute(select(Actor).where(Actor.kind == kind, Actor.host == ""))).scalar_one()
 
 
+async def clerk(tx: Tx) -> Actor:
+    """Who writes what the house itself has to say."""
+    return await institution(tx, "service")
+
+
 async def is_founded(tx: Tx) -> bool:
     return (await tx.execute(select(Actor.id).where(Actor.uri == tx.settings.origin + "/"))).first() is not None
 
@@ -217,9 +222,7 @@ async def count_followers(tx: Tx, group_id: int) -> tuple[int, int]:
     """Members of a group (here, elsewhere)."""
     row = (
         await tx.execute(
-            select(
-                func.count().filter(Actor.host == "", Actor.kind == "person"), func.count().filter(Actor.host != "")
-            )
+            select(func.count().filter(Actor.host == "", Actor.kind == "person"), func.count().filter(Actor.host != ""))
             .select_from(Membership)
             .join(Actor, Actor.id == Membership.actor_id)
             .where(Membership.group_id == group_id, Membership.state == "accepted")

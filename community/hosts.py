@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Select, delete, func, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from community import members
+from community.columns import Utc
 from community.db import Tx
-from community.models import Activity, Actor, Host, Job, Link, LogEntry, Membership, Utc
+from community.models import Activity, Actor, Host, Job, Link, LogEntry, Membership
 from community.policy import Refused, names_of_host, require, standing, state_of_host
 
 STATES = ("open", "limited", "blocked")

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import JSON, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from community.models import _NEVER_REUSED, Base, _id, _to
+from community.columns import NEVER_REUSED, Base, own_id, to
 
 
 class Media(Base):
@@ -19,11 +19,11 @@ class Media(Base):
     """
 
     __tablename__ = "media"
-    __table_args__ = (UniqueConstraint("owner_id", "digest"), _NEVER_REUSED)
+    __table_args__ = (UniqueConstraint("owner_id", "digest"), NEVER_REUSED)
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     key: Mapped[str] = mapped_column(unique=True)
-    owner_id: Mapped[int] = _to("actor.id")
+    owner_id: Mapped[int] = to("actor.id")
     digest: Mapped[str]
     kind: Mapped[str]  # the media type of what was sent; what is kept is image/webp
     width: Mapped[int]
@@ -42,5 +42,5 @@ class MediaUse(Base):
 
     __tablename__ = "media_use"
 
-    media_id: Mapped[int] = _to("media.id", primary_key=True)
+    media_id: Mapped[int] = to("media.id", primary_key=True)
     holder: Mapped[str] = mapped_column(primary_key=True, index=True)

@@ -1,5 +1,5 @@
 """The tables. Integer keys inside, URIs outside; all times aware and UTC. Those of debates stand in
-``debate_models``.
+``debate_models``, those of pictures in ``media_models``.
 
 An *actor* is who somebody is; an *account* is that they can log in here. Local members, remote members, themes and
 other servers' groups are rows of one table.
@@ -7,69 +7,13 @@ other servers' groups are rows of one table.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    DateTime,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-
-class Utc(TypeDecorator[datetime]):
-    """An aware time in UTC, on databases that keep the zone and on those that do not."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without a zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
-
-
-Key = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {str: Text(), datetime: Utc(), dict[str, Any]: JSON(none_as_null=True), list[str]: JSON()}  # noqa: RUF012
-
-
-def _id() -> Mapped[int]:
-    return mapped_column(Key, primary_key=True, autoincrement=True)
-
-
-# Ids never return, not even that of the newest row after its removal: peers remember them.
-_NEVER_REUSED = {"sqlite_autoincrement": True}
-
-
-def _to(target: str, **options: Any) -> Mapped[Any]:
-    return mapped_column(Key, ForeignKey(target), **options)
+from community.columns import NEVER_REUSED, Base, own_id, to
 
 
 class Actor(Base):
@@ -86,10 +30,10 @@ class Actor(Base):
             postgresql_where=text("host = ''"),
         ),
         Index("ix_actor_handle_host", "handle", "host"),
-        _NEVER_REUSED,
+        NEVER_REUSED,
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     uri: Mapped[str] = mapped_column(unique=True)
     url: Mapped[str] = mapped_column(default="")
     kind: Mapped[str]  # person, group, service, application
@@ -131,7 +75,7 @@ class Account(Base):
 
     __tablename__ = "account"
 
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True)
     email: Mapped[str] = mapped_column(unique=True)
     password_hash: Mapped[str]
     state: Mapped[str] = mapped_column(default="active")  # active, pending, suspended
@@ -151,7 +95,7 @@ class Keypair(Base):
 
     __tablename__ = "keypair"
 
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True)
     private_key: Mapped[str]
     proof_private_key: Mapped[str] = mapped_column(default="")
 
@@ -160,11 +104,11 @@ class Session(Base):
     """A device that is signed in; only the hash of its token is kept."""
 
     __tablename__ = "session"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     token_hash: Mapped[str] = mapped_column(unique=True)
-    account_id: Mapped[int] = _to("account.actor_id", index=True)
+    account_id: Mapped[int] = to("account.actor_id", index=True)
     device: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime]
@@ -201,7 +145,7 @@ class Theme(Base):
 
     __tablename__ = "theme"
 
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True)
     slug: Mapped[str] = mapped_column(unique=True)
     colour: Mapped[str] = mapped_column(default="#0b5a52")
     position: Mapped[int] = mapped_column(default=0)
@@ -224,8 +168,8 @@ class Membership(Base):
     __tablename__ = "membership"
     __table_args__ = (Index("ix_membership_group_state", "group_id", "state"),)
 
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True)
-    group_id: Mapped[int] = _to("actor.id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True)
+    group_id: Mapped[int] = to("actor.id", primary_key=True)
     role: Mapped[str] = mapped_column(default="member")  # member, panel, host, moderator, owner, banned
     state: Mapped[str] = mapped_column(default="accepted")  # pending, accepted, rejected, left
     follow_uri: Mapped[str] = mapped_column(default="")
@@ -238,12 +182,12 @@ class Topic(Base):
     __table_args__ = (
         Index("ix_topic_group_id_last_post_at", "group_id", "last_post_at"),
         Index("ix_topic_last_post_at", "last_post_at"),
-        _NEVER_REUSED,
+        NEVER_REUSED,
     )
 
-    id: Mapped[int] = _id()
-    group_id: Mapped[int] = _to("actor.id")
-    author_id: Mapped[int] = _to("actor.id", index=True)
+    id: Mapped[int] = own_id()
+    group_id: Mapped[int] = to("actor.id")
+    author_id: Mapped[int] = to("actor.id", index=True)
     title: Mapped[str]
     title_is_generated: Mapped[bool] = mapped_column(default=False)
     context_uri: Mapped[str] = mapped_column(default="")
@@ -270,17 +214,17 @@ class Post(Base):
     __table_args__ = (
         UniqueConstraint("topic_id", "number"),
         Index("ix_post_topic_id_position", "topic_id", "position"),
-        _NEVER_REUSED,
+        NEVER_REUSED,
     )
 
-    id: Mapped[int] = _id()
-    topic_id: Mapped[int] = _to("topic.id")
+    id: Mapped[int] = own_id()
+    topic_id: Mapped[int] = to("topic.id")
     number: Mapped[int]
     uri: Mapped[str] = mapped_column(unique=True)
     url: Mapped[str] = mapped_column(default="", index=True)
     kind: Mapped[str] = mapped_column(default="Note")  # the object's type on the wire
-    author_id: Mapped[int] = _to("actor.id", index=True)
-    reply_to_id: Mapped[int | None] = _to("post.id", index=True)
+    author_id: Mapped[int] = to("actor.id", index=True)
+    reply_to_id: Mapped[int | None] = to("post.id", index=True)
     warning: Mapped[str] = mapped_column(default="")  # folds the text: the summary of a Note
     source: Mapped[str] = mapped_column(default="")  # Markdown; posts from elsewhere keep html only
     html: Mapped[str] = mapped_column(default="")
@@ -312,10 +256,10 @@ class Revision(Base):
     """A post as it was before an edit."""
 
     __tablename__ = "revision"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
-    post_id: Mapped[int] = _to("post.id", index=True)
+    id: Mapped[int] = own_id()
+    post_id: Mapped[int] = to("post.id", index=True)
     title: Mapped[str] = mapped_column(default="")
     source: Mapped[str] = mapped_column(default="")
     html: Mapped[str] = mapped_column(default="")
@@ -326,8 +270,8 @@ class Revision(Base):
 class Mention(Base):
     __tablename__ = "mention"
 
-    post_id: Mapped[int] = _to("post.id", primary_key=True)
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    post_id: Mapped[int] = to("post.id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True, index=True)
 
     post: Mapped[Post] = relationship(lazy="raise")
 
@@ -337,8 +281,8 @@ class Reaction(Base):
 
     __tablename__ = "reaction"
 
-    post_id: Mapped[int] = _to("post.id", primary_key=True)
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    post_id: Mapped[int] = to("post.id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True, index=True)
     uri: Mapped[str] = mapped_column(default="", index=True)
     value: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
@@ -349,7 +293,7 @@ class Poll(Base):
 
     __tablename__ = "poll"
 
-    post_id: Mapped[int] = _to("post.id", primary_key=True)
+    post_id: Mapped[int] = to("post.id", primary_key=True)
     is_multiple: Mapped[bool] = mapped_column(default=False)
     closes_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -361,10 +305,10 @@ class Poll(Base):
 
 class PollOption(Base):
     __tablename__ = "poll_option"
-    __table_args__ = (UniqueConstraint("post_id", "position"), _NEVER_REUSED)
+    __table_args__ = (UniqueConstraint("post_id", "position"), NEVER_REUSED)
 
-    id: Mapped[int] = _id()
-    post_id: Mapped[int] = _to("poll.post_id")
+    id: Mapped[int] = own_id()
+    post_id: Mapped[int] = to("poll.post_id")
     position: Mapped[int]
     name: Mapped[str]
     votes_here: Mapped[int] = mapped_column(default=0)
@@ -376,9 +320,9 @@ class Ballot(Base):
 
     __tablename__ = "ballot"
 
-    post_id: Mapped[int] = _to("poll.post_id", primary_key=True)
-    actor_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
-    option_id: Mapped[int] = _to("poll_option.id", primary_key=True)
+    post_id: Mapped[int] = to("poll.post_id", primary_key=True)
+    actor_id: Mapped[int] = to("actor.id", primary_key=True, index=True)
+    option_id: Mapped[int] = to("poll_option.id", primary_key=True)
     uri: Mapped[str] = mapped_column(default="", index=True)
     created_at: Mapped[datetime]
 
@@ -387,12 +331,12 @@ class Quote(Base):
     """That somebody elsewhere may quote a post of ours (FEP-044f): what ``/q/{id}`` attests until it is revoked."""
 
     __tablename__ = "quote"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
-    post_id: Mapped[int] = _to("post.id", index=True)
+    id: Mapped[int] = own_id()
+    post_id: Mapped[int] = to("post.id", index=True)
     quoting_uri: Mapped[str] = mapped_column(unique=True)
-    actor_id: Mapped[int] = _to("actor.id")
+    actor_id: Mapped[int] = to("actor.id")
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
 
@@ -403,19 +347,19 @@ class Report(Base):
     """Somebody, here or elsewhere, asks staff to look at a person or at posts."""
 
     __tablename__ = "report"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     uri: Mapped[str | None] = mapped_column(unique=True)  # of the Flag
-    reporter_id: Mapped[int] = _to("actor.id")
-    about_id: Mapped[int | None] = _to("actor.id")
-    post_id: Mapped[int | None] = _to("post.id", index=True)  # the first of the posts that it names
-    group_id: Mapped[int | None] = _to("actor.id", index=True)
+    reporter_id: Mapped[int] = to("actor.id")
+    about_id: Mapped[int | None] = to("actor.id")
+    post_id: Mapped[int | None] = to("post.id", index=True)  # the first of the posts that it names
+    group_id: Mapped[int | None] = to("actor.id", index=True)
     reason: Mapped[str] = mapped_column(default="")
     state: Mapped[str] = mapped_column(default="open", index=True)  # open, resolved, dismissed
     created_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
-    resolved_by_id: Mapped[int | None] = _to("actor.id")
+    resolved_by_id: Mapped[int | None] = to("actor.id")
 
     reporter: Mapped[Actor] = relationship(foreign_keys=[reporter_id], lazy="raise")
     about: Mapped[Actor | None] = relationship(foreign_keys=[about_id], lazy="raise")
@@ -431,11 +375,11 @@ class Link(Base):
 
     __tablename__ = "link"
 
-    group_id: Mapped[int] = _to("actor.id", primary_key=True)
-    other_id: Mapped[int] = _to("actor.id", primary_key=True, index=True)
+    group_id: Mapped[int] = to("actor.id", primary_key=True)
+    other_id: Mapped[int] = to("actor.id", primary_key=True, index=True)
     state: Mapped[str]
     is_paused_there: Mapped[bool] = mapped_column(default=False)
-    by_id: Mapped[int | None] = _to("actor.id")
+    by_id: Mapped[int | None] = to("actor.id")
     reason: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
@@ -456,15 +400,15 @@ class Tombstone(Base):
 
 class Notification(Base):
     __tablename__ = "notification"
-    __table_args__ = (Index("ix_notification_account_id_read_at", "account_id", "read_at"), _NEVER_REUSED)
+    __table_args__ = (Index("ix_notification_account_id_read_at", "account_id", "read_at"), NEVER_REUSED)
 
-    id: Mapped[int] = _id()
-    account_id: Mapped[int] = _to("account.actor_id")
+    id: Mapped[int] = own_id()
+    account_id: Mapped[int] = to("account.actor_id")
     # reply, mention, like, approved, sign-up, report, link, follow, moved, refused; of debates: seat, seat-answered,
     # debate, debate-made, question-accepted (-merged, -declined, -answered), digest
     kind: Mapped[str]
-    actor_id: Mapped[int | None] = _to("actor.id")
-    post_id: Mapped[int | None] = _to("post.id", index=True)
+    actor_id: Mapped[int | None] = to("actor.id")
+    post_id: Mapped[int | None] = to("post.id", index=True)
     path: Mapped[str] = mapped_column(default="", server_default="")  # where it leads, if not to the post or actor
     created_at: Mapped[datetime]
     read_at: Mapped[datetime | None]
@@ -478,8 +422,8 @@ class Reading(Base):
 
     __tablename__ = "reading"
 
-    account_id: Mapped[int] = _to("account.actor_id", primary_key=True)
-    topic_id: Mapped[int] = _to("topic.id", primary_key=True)
+    account_id: Mapped[int] = to("account.actor_id", primary_key=True)
+    topic_id: Mapped[int] = to("topic.id", primary_key=True)
     last_number: Mapped[int] = mapped_column(default=0)
     seen_at: Mapped[datetime]
 
@@ -489,7 +433,7 @@ class Draft(Base):
 
     __tablename__ = "draft"
 
-    account_id: Mapped[int] = _to("account.actor_id", primary_key=True)
+    account_id: Mapped[int] = to("account.actor_id", primary_key=True)
     place: Mapped[str] = mapped_column(primary_key=True)
     title: Mapped[str] = mapped_column(default="")
     source: Mapped[str] = mapped_column(default="")
@@ -500,16 +444,16 @@ class LogEntry(Base):
     """What staff did, why; append only."""
 
     __tablename__ = "log_entry"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     at: Mapped[datetime]
-    actor_id: Mapped[int] = _to("actor.id")
+    actor_id: Mapped[int] = to("actor.id")
     action: Mapped[str]
-    group_id: Mapped[int | None] = _to("actor.id")
-    topic_id: Mapped[int | None] = _to("topic.id")
-    post_id: Mapped[int | None] = _to("post.id")
-    about_id: Mapped[int | None] = _to("actor.id")
+    group_id: Mapped[int | None] = to("actor.id")
+    topic_id: Mapped[int | None] = to("topic.id")
+    post_id: Mapped[int | None] = to("post.id")
+    about_id: Mapped[int | None] = to("actor.id")
     reason: Mapped[str] = mapped_column(default="")
 
     actor: Mapped[Actor] = relationship(foreign_keys=[actor_id], lazy="raise")
@@ -529,10 +473,10 @@ class Activity(Base):
             sqlite_where=text("envelope IS NOT NULL AND outcome = ''"),
             postgresql_where=text("envelope IS NOT NULL AND outcome = ''"),
         ),
-        _NEVER_REUSED,
+        NEVER_REUSED,
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     uri: Mapped[str] = mapped_column(unique=True)
     direction: Mapped[str]  # in, out
     type: Mapped[str]
@@ -561,10 +505,10 @@ class Job(Base):
         ),
         Index("ix_job_line", "line", "id"),
         Index("ix_job_lane", "lane"),
-        _NEVER_REUSED,
+        NEVER_REUSED,
     )
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     kind: Mapped[str]
     key: Mapped[str | None] = mapped_column(unique=True)
     lane: Mapped[str] = mapped_column(default="")
@@ -581,9 +525,9 @@ class Signal(Base):
     """How processes on one SQLite file tell each other what changed (PostgreSQL has NOTIFY for it)."""
 
     __tablename__ = "signal"
-    __table_args__ = _NEVER_REUSED
+    __table_args__ = NEVER_REUSED
 
-    id: Mapped[int] = _id()
+    id: Mapped[int] = own_id()
     body: Mapped[str]
     at: Mapped[datetime]
 

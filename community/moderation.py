@@ -299,6 +299,9 @@ async def set_moderator(
     by, group, actor = await tx.own(by), await tx.own(group), await tx.own(actor)
     who = await standing(tx, by, group.id)
     require("moderate", who, None)
+    # Whoever hosts a debate does so as long as they have their seat, and names nobody who would stay.
+    if is_on and who.role == "host" and not (who.is_staff or group.host):
+        raise Refused("moderators-only")
     if actor.kind not in ("person", "service"):
         raise Refused("not-a-person")
     held = await tx.get(Membership, (actor.id, group.id))
@@ -447,7 +450,7 @@ async def _authority(tx: Tx, argument: dict[str, Any], group: Actor) -> Actor | 
     if not group.is_local:
         return group if argument["group"] is not None else None
     is_able = by.is_local and (await standing(tx, by, group.id)).is_moderator
-    return by if is_able else await groups.institution(tx, "service")
+    return by if is_able else await groups.clerk(tx)
 
 
 async def erase_some(tx: Tx, argument: dict[str, Any]) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from sqlalchemy import func, insert, literal, or_, select, update
 from sqlalchemy.orm import joinedload
 
+from community.columns import Utc
 from community.db import Tx
 from community.events import AccountAsked, DebateChanged, on
-from community.models import Account, Actor, Membership, Notification, Post, Reading, Topic, Utc
+from community.models import Account, Actor, Membership, Notification, Post, Reading, Topic
 from community.policy import KEEPERS
 
 
@@ -66,6 +67,14 @@ async def remember_reading(tx: Tx, account_id: int, topic_id: int, number: int) 
     await tx.flush()
 
 
+def tell(tx: Tx, account_id: int, kind: str, about_id: int, *, post_id: int | None = None, path: str = "") -> None:
+    """Tell one member something. ``about_id`` is the actor whose deed it is, ``path`` the page that it leads to where
+    that is not the post's."""
+    about = {"actor_id": about_id, "post_id": post_id, "path": path}
+    tx.add(Notification(account_id=account_id, kind=kind, **about, created_at=tx.now))
+    tx.signal(f"account:{account_id}")
+
+
 async def tell_staff(
     tx: Tx,
     kind: str,
@@ -86,11 +95,7 @@ async def tell_staff(
     else:
         query = query.where(is_staff)
     for account_id in (await tx.execute(query)).scalars().all():
-        note = Notification(
-            account_id=account_id, kind=kind, actor_id=about.id, post_id=post_id, path=path, created_at=tx.now
-        )
-        tx.add(note)
-        tx.signal(f"account:{account_id}")
+        tell(tx, account_id, kind, about.id, post_id=post_id, path=path)
     await tx.flush()
 
 

@@ -47,17 +47,10 @@ async def _require(tx: Tx, by: Actor, debate: Debate, role: str) -> None:
         raise Invalid(role="role-unknown")
     if not debate.actor.is_local:
         raise Refused("debate-is-elsewhere")
-    in_theme = await standing(tx, by, debate.theme_id or debate.actor_id)
+    in_theme = await debates.in_theme(tx, by, debate)
     reason = refusal_to_seat(role, in_theme, await standing(tx, by, debate.actor_id), debate)
     if reason is not None:
         raise Refused(reason)
-
-
-def refusal_to_change(debate: Debate, now: datetime) -> str | None:
-    """Why hosts and panel of a debate stand: it is over, or was cancelled."""
-    if debate.state == "cancelled":
-        return "debate-is-cancelled"
-    return "debate-is-over" if debate.state not in debates.OPEN or debate.closes_at <= now else None
 
 
 async def _refusal_of(tx: Tx, debate: Debate, actor: Actor) -> str | None:
@@ -84,7 +77,7 @@ async def invite(tx: Tx, by: Actor, debate: Debate, actor: Actor, role: str) -> 
     by, actor = await tx.own(by), await tx.own(actor)
     debate = await tx.lock(Debate, debate.actor_id)
     await _require(tx, by, debate, role)
-    reason = refusal_to_change(debate, tx.now) or await _refusal_of(tx, debate, actor)
+    reason = debates.refusal_when_over(debate, tx.now) or await _refusal_of(tx, debate, actor)
     seat = await tx.get(Seat, (debate.actor_id, actor.id))
     if reason is None and seat is not None and seat.state in ("invited", "accepted"):
         reason = "has-a-seat" if seat.state == "accepted" else "is-invited"
@@ -102,7 +95,7 @@ async def invite(tx: Tx, by: Actor, debate: Debate, actor: Actor, role: str) -> 
     seat.uri = _note_uri(debate, actor, seat.uri) if actor.host else ""
     seat.by_id, seat.invited_at, seat.answered_at = by.id, tx.now, None
     if actor.is_local and actor.id != by.id:
-        _tell(tx, actor.id, "seat", by.id, f"/seats/{seat.token}")
+        notifications.tell(tx, actor.id, "seat", by.id, path=f"/seats/{seat.token}")
     await tx.flush()
     await emit(tx, SeatChanged(debate, seat, actor, "invited", by))
     return seat
@@ -117,11 +110,6 @@ def _note_uri(debate: Debate, actor: Actor, before: str) -> str:
     return f"{first}-{int(number or 1) + 1}"
 
 
-def _tell(tx: Tx, account_id: int, kind: str, about_id: int, path: str) -> None:
-    tx.add(Notification(account_id=account_id, kind=kind, actor_id=about_id, path=path, created_at=tx.now))
-    tx.signal(f"account:{account_id}")
-
-
 # --- Answering -------------------------------------------------------------------------------------------------------
 
 
@@ -129,7 +117,7 @@ async def refusal_to_answer(tx: Tx, debate: Debate, seat: Seat) -> str | None:
     """Why an invitation can be answered no more."""
     if seat.state == "withdrawn":
         return "seat-is-withdrawn"
-    reason = refusal_to_change(debate, tx.now)
+    reason = debates.refusal_when_over(debate, tx.now)
     if reason is not None:
         return reason
     who = await standing(tx, seat.actor, debate.actor_id)
@@ -185,7 +173,7 @@ async def _tell_inviter(tx: Tx, debate: Debate, seat: Seat) -> None:
     if seat.by_id == seat.actor_id:
         return
     if seat.by_id is not None and await tx.get(Account, seat.by_id) is not None:
-        _tell(tx, seat.by_id, "seat-answered", seat.actor_id, path)
+        notifications.tell(tx, seat.by_id, "seat-answered", seat.actor_id, path=path)
         return
     theme = debate.theme if debate.theme is not None else debate.actor
     await notifications.tell_staff(tx, "seat-answered", seat.actor, group=theme, path=path)
@@ -196,7 +184,7 @@ async def withdraw(tx: Tx, by: Actor, debate: Debate, seat: Seat) -> bool:
     by, seat = await tx.own(by), await tx.own(seat)
     debate = await tx.lock(Debate, debate.actor_id)
     await _require(tx, by, debate, seat.role)
-    reason = refusal_to_change(debate, tx.now)
+    reason = debates.refusal_when_over(debate, tx.now)
     if reason is not None:
         raise Refused(reason)
     seat = await tx.lock(Seat, (seat.debate_id, seat.actor_id))

@@ -293,7 +293,7 @@ def _link(who: Standing, _group: Actor) -> str | None:
     stopped = _is_stopped(who)
     if stopped:
         return stopped
-    return None if who.is_moderator else "moderators-only"
+    return None if who.is_moderator and not who.group_host else "moderators-only"
 
 
 @rule("moderate")
@@ -311,8 +311,8 @@ def _arrange(who: Standing, _theme: Any) -> str | None:
     stopped = _is_stopped(who)
     if stopped:
         return stopped
-    is_allowed = who.is_moderator or (who.site_role == "editor" and not who.group_host)
-    return None if is_allowed else "editors-only"
+    is_allowed = who.is_moderator or who.site_role == "editor"
+    return None if is_allowed and not who.group_host else "editors-only"
 
 
 @rule("host")

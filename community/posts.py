@@ -297,7 +297,8 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     """Delete a post: its text, history, likes and mentions go, its number and uri stay taken.
 
     The author needs no reason; a moderator gives one, which is logged and travels. Deleting an opener without replies
-    deletes the topic; with replies the topic stays around an empty opener, as in every forum.
+    deletes the topic; with replies the topic stays around an empty opener, as in every forum. So does the floor of a
+    debate, where what its course brings is written.
     """
     by, post = await tx.own(by), await tx.own(post)
     topic = await tx.lock(Topic, post.topic_id)
@@ -324,7 +325,7 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     theme.post_count -= 1
     if post.number > 1:
         topic.reply_count -= 1
-    elif topic.reply_count == 0:
+    elif topic.reply_count == 0 and topic.closes_at is None:
         topic.deleted_at = tx.now
         theme.topic_count -= 1
     await tx.flush()

@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 from sqlalchemy import case, delete, func, select, union_all
 from sqlalchemy.orm import joinedload
 
-from community import cards, clerk, debates, groups, posts, reactions, text
+from community import cards, debates, groups, posts, reactions, record, text
 from community.db import Tx
 from community.debate_models import Debate, Question
-from community.events import PostCreated, PostDeleted, QuestionChanged, emit, on
+from community.events import PostCreated, PostDeleted, on
 from community.members import Invalid
 from community.models import Actor, Notification, Post, Reaction, Revision, Topic
 from community.policy import Refused, refusal, require, standing
 
 WAITING_MAX = 5  # of one asker in one debate; what comes on top stays an ordinary post
+WAITING_OF_HOST, QUESTIONS_MAX = 200, 2000  # every page of a debate reads its whole queue
 REASON_MAX = 300
 
 # --- Coming in -------------------------------------------------------------------------------------------------------
@@ -43,35 +44,22 @@ async def take_in(tx: Tx, event: PostCreated) -> None:
         await _take_as_answer(tx, debate, post, parent)
 
 
-def _is_over(tx: Tx, debate: Debate) -> bool:
-    return debate.state not in debates.OPEN or debate.closes_at <= tx.now
-
-
 def _asks(post: Post, parent: Post | None) -> bool:
     """Whether a post is a question, and not talk below one."""
     return post.position == "question" and (parent is None or parent.position != "question" or parent.part == "stub")
 
 
 async def _open(tx: Tx, debate: Debate, post: Post) -> None:
-    is_over = debate.state not in debates.OPEN or debate.closes_at <= tx.now
-    if (
-        is_over
-        or not text.plain(cards.html_of(post))
-        or await waiting_of(tx, debate.actor_id, post.author_id) >= WAITING_MAX
-    ):
+    asker = await tx.get_one(Actor, post.author_id)
+    if debates.refusal_when_over(debate, tx.now) is not None or not text.plain(cards.html_of(post)):
+        return
+    if await _has_enough(tx, debate.actor_id, asker):
         return
     question = Question(
-        debate_id=debate.actor_id,
-        post_id=post.id,
-        asker_id=post.author_id,
-        state="asked",
-        number=0,
-        place=0,
-        reason="",
-        created_at=tx.now,
+        debate_id=debate.actor_id, post_id=post.id, asker_id=post.author_id, state="asked", created_at=tx.now
     )
     tx.add(question)
-    await _changed(tx, debate, question)
+    await _changed(tx, debate)
 
 
 async def waiting_of(tx: Tx, debate_id: int, actor_id: int) -> int:
@@ -84,14 +72,26 @@ async def waiting_of(tx: Tx, debate_id: int, actor_id: int) -> int:
     ) or 0
 
 
+async def _has_enough(tx: Tx, debate_id: int, asker: Actor) -> bool:
+    """Whether a debate takes no more questions of the asker, of their server or at all."""
+    query = select(func.count()).select_from(Question).where(Question.debate_id == debate_id)
+    is_full = (await tx.scalar(query) or 0) >= QUESTIONS_MAX
+    if is_full or await waiting_of(tx, debate_id, asker.id) >= WAITING_MAX:
+        return True
+    of_host = query.join(Actor, Actor.id == Question.asker_id).where(Actor.host == asker.host)
+    waiting = await tx.scalar(of_host.where(Question.state == "asked")) if asker.host else 0
+    return (waiting or 0) >= WAITING_OF_HOST
+
+
 async def refusal_to_ask(tx: Tx, debate: Debate, actor: Actor | None, topic: Topic) -> str | None:
     """Why somebody may not ask, as the key of a sentence."""
-    if _is_over(tx, debate):
-        return "debate-is-cancelled" if debate.state == "cancelled" else "debate-is-over"
+    reason = debates.refusal_when_over(debate, tx.now)
+    if reason is not None:
+        return reason
     reason = refusal("reply", await standing(tx, actor, debate.actor_id), topic)
     if reason is not None or actor is None:
         return reason
-    return "questions-enough" if await waiting_of(tx, debate.actor_id, actor.id) >= WAITING_MAX else None
+    return "questions-enough" if await _has_enough(tx, debate.actor_id, actor) else None
 
 
 async def of_post(tx: Tx, post_id: int) -> Question | None:
@@ -131,9 +131,7 @@ async def _withdraw(tx: Tx, debate: Debate, question: Question) -> None:
     """A question leaves the queue; those that were joined to it stand for themselves again."""
     for other in await _joined_to(tx, question):
         _split(other)
-    question.state = "withdrawn"  # for those who hear of it; no row has this state
-    await tx.flush()
-    await _changed(tx, debate, question)
+    await _changed(tx, debate)
     await tx.execute(delete(Question).where(Question.id == question.id))
     tx.expunge(question)
 
@@ -160,7 +158,7 @@ async def clear_away(tx: Tx, event: PostDeleted) -> None:
         return
     for answered in (await tx.execute(select(Question).where(Question.answer_id == post.id))).scalars().all():
         _unlink(answered)
-        await _changed(tx, debate, answered)
+        await _changed(tx, debate)
     question = await of_post(tx, post.id)
     if question is None:
         return
@@ -168,7 +166,7 @@ async def clear_away(tx: Tx, event: PostDeleted) -> None:
         question.card_id = None
         if question.state == "accepted":
             question.state, question.place = "asked", 0
-        await _changed(tx, debate, question)
+        await _changed(tx, debate)
         return
     card = await tx.get(Post, question.card_id) if question.card_id is not None else None
     if card is not None and question.state == "answered" and event.by.id == event.author.id:
@@ -177,15 +175,15 @@ async def clear_away(tx: Tx, event: PostDeleted) -> None:
     question.card_id = None
     await _withdraw(tx, debate, question)
     if card is not None and card.deleted_at is None:
-        await posts.erase(tx, await groups.institution(tx, "service"), card)
+        await posts.erase(tx, await groups.clerk(tx), card)
 
 
 async def _forget_name(tx: Tx, debate: Debate, question: Question, card: Post) -> None:
     words = cards.card(debate, question.number, None, cards.html_of(card, card), card.warning)
-    await posts.edit(tx, await groups.institution(tx, "service"), card, words)
+    await posts.edit(tx, await groups.clerk(tx), card, words)
     # The name stands in the history of the card as well.
     await tx.execute(delete(Revision).where(Revision.post_id == card.id))
-    await _changed(tx, debate, question)
+    await _changed(tx, debate)
 
 
 # --- The host's desk -------------------------------------------------------------------------------------------------
@@ -227,7 +225,7 @@ async def accept(tx: Tx, by: Actor, question: Question) -> Post:
     question.state, question.decided_at = "accepted", tx.now
     words = cards.card(debate, question.number, asker, cards.html_of(post), post.warning)
     topic = await tx.get_one(Topic, debate.topic_id)
-    card = await posts.reply(tx, await groups.institution(tx, "service"), topic, words, reply_to=post)
+    card = await posts.reply(tx, await groups.clerk(tx), topic, words, reply_to=post)
     question.card_id = card.id
     await tx.flush()
     if asker.is_local:
@@ -235,8 +233,8 @@ async def accept(tx: Tx, by: Actor, question: Question) -> Post:
         await tx.execute(
             delete(Notification).where(Notification.post_id == card.id, Notification.account_id == asker.id)
         )
-        await _note(tx, debate, question, asker, "accepted", by, card)
-    await _changed(tx, debate, question)
+        cards.note(tx, debate, question, asker, "accepted", by, card)
+    await _changed(tx, debate)
     return card
 
 
@@ -250,11 +248,10 @@ async def merge(tx: Tx, by: Actor, question: Question, into: Question) -> None:
         raise Refused("merge-with-what")
     for other in await _joined_to(tx, question):
         other.merged_into_id = into.id
-    question.state, question.merged_into_id, question.place = "merged", into.id, 0
-    question.decided_at = tx.now
+    question.state, question.merged_into_id, question.place, question.decided_at = "merged", into.id, 0, tx.now
     await tx.flush()
-    await _tell(tx, debate, question, "merged" if into.number else "merged-plain", by, into)
-    await _changed(tx, debate, question)
+    await cards.tell(tx, debate, question, "merged" if into.number else "merged-plain", by, into)
+    await _changed(tx, debate)
 
 
 async def decline(tx: Tx, by: Actor, question: Question, reason: str) -> None:
@@ -270,9 +267,9 @@ async def decline(tx: Tx, by: Actor, question: Question, reason: str) -> None:
         _split(other)
     await tx.flush()
     if card_id is not None:
-        await posts.erase(tx, await groups.institution(tx, "service"), await tx.get_one(Post, card_id))
-    await _tell(tx, debate, question, "declined", by)
-    await _changed(tx, debate, question)
+        await posts.erase(tx, await groups.clerk(tx), await tx.get_one(Post, card_id))
+    await cards.tell(tx, debate, question, "declined", by)
+    await _changed(tx, debate)
 
 
 async def reopen(tx: Tx, by: Actor, question: Question) -> None:
@@ -280,7 +277,7 @@ async def reopen(tx: Tx, by: Actor, question: Question) -> None:
     debate, question = await _at_desk(tx, by, question, "declined", "merged")
     question.reason, question.decided_at = "", None
     _split(question)
-    await _changed(tx, debate, question)
+    await _changed(tx, debate)
 
 
 async def put(tx: Tx, by: Actor, question: Question, place: int) -> None:
@@ -298,7 +295,7 @@ async def put(tx: Tx, by: Actor, question: Question, place: int) -> None:
         question.place = 0
     for number, each in enumerate(others, 1):
         each.place = number if number <= fixed else 0
-    await _changed(tx, debate, question)
+    await _changed(tx, debate)
 
 
 async def link_answer(tx: Tx, by: Actor, question: Question, post: Post | None) -> None:
@@ -306,7 +303,7 @@ async def link_answer(tx: Tx, by: Actor, question: Question, post: Post | None) 
     debate, question = await _at_desk(tx, by, question, "asked", "accepted", "answered")
     if post is None:
         _unlink(question)
-        await _changed(tx, debate, question)
+        await _changed(tx, debate)
         return
     if post.topic_id != debate.topic_id or post.deleted_at is not None or post.part:
         raise Refused("answer-is-elsewhere")
@@ -329,68 +326,15 @@ async def _put_answer(tx: Tx, debate: Debate, question: Question, post: Post) ->
         author = await tx.get_one(Actor, post.author_id)
         for each in (question, *await _joined_to(tx, question)):
             key = "answered" if question.number else "answered-plain"
-            await _tell(tx, debate, each, key, author, question, answer=post)
-    await _changed(tx, debate, question)
+            await cards.tell(tx, debate, each, key, author, question, answer=post)
+    await _changed(tx, debate)
 
 
-# --- Telling ---------------------------------------------------------------------------------------------------------
-
-
-async def _tell(
-    tx: Tx,
-    debate: Debate,
-    question: Question,
-    key: str,
-    by: Actor,
-    about: Question | None = None,
-    *,
-    answer: Post | None = None,
-) -> None:
-    """Tell the asker what became of their question: here among their notifications, elsewhere by a post of the clerk
-    that mentions them. ``about`` is the question that stands now, where that is another."""
-    asker, post = await tx.get_one(Actor, question.asker_id), await tx.get_one(Post, question.post_id)
-    about = about or question
-    if post.deleted_at is not None or asker.id == (answer.author_id if answer is not None else 0):
-        return
-    shown = answer or (await tx.get(Post, about.card_id) if about.card_id is not None else None) or post
-    if asker.is_local:
-        await _note(tx, debate, question, asker, key.partition("-")[0], by, shown)
-        return
-    author = await tx.get_one(Actor, shown.author_id)
-    blanks = {
-        "asker": cards.handle_of(asker),
-        "number": about.number,
-        "by": cards.as_words(author.name.strip() or author.handle),
-        "reason": question.reason,
-        "link": shown.url or shown.uri,
-    }
-    written = cards.written(debate, "notice", clerk.says(debate.language, key, **blanks), asker)
-    topic = await tx.get_one(Topic, debate.topic_id)
-    await posts.reply(tx, await groups.institution(tx, "service"), topic, written, reply_to=post)
-
-
-async def _note(tx: Tx, debate: Debate, question: Question, asker: Actor, what: str, by: Actor, post: Post) -> None:
-    """Tell a member what became of their question; ``post`` is the card or the answer."""
-    if asker.id == by.id:
-        return
-    tx.add(
-        Notification(
-            account_id=asker.id,
-            kind=f"question-{what}",
-            actor_id=by.id,
-            post_id=post.id,
-            path=f"/g/{debate.actor.handle}/questions#q-{question.merged_into_id or question.id}",
-            created_at=tx.now,
-        )
-    )
-    tx.signal(f"account:{asker.id}")
-
-
-async def _changed(tx: Tx, debate: Debate, question: Question) -> None:
+async def _changed(tx: Tx, debate: Debate) -> None:
+    """Tell the open pages of the debate."""
     await tx.flush()
     tx.signal(f"debate:{debate.actor_id}", 0)
     tx.signal(f"topic:{debate.topic_id}", 0)
-    await emit(tx, QuestionChanged(debate, question))
 
 
 # --- The order -------------------------------------------------------------------------------------------------------
@@ -493,10 +437,10 @@ async def queue(tx: Tx, debate: Debate, viewer: Actor | None) -> list[Asked]:
     who = await standing(tx, viewer, debate.actor_id)
     rows = []
     ordered = in_order(held.values(), counts)
-    is_over = _is_over(tx, debate)
+    is_over = debates.refusal_when_over(debate, tx.now) is not None
     next_id = next((each.id for each in ordered if each.state == "accepted" and not is_over), 0)
     for each in ordered:
-        if each.card is None and _is_folded(each.post):
+        if each.card is None and not record.may_be_told(each.post):
             continue
         here, elsewhere = counts.get(each.id, (0, 0))
         rows.append(
@@ -518,10 +462,6 @@ async def queue(tx: Tx, debate: Debate, viewer: Actor | None) -> list[Asked]:
     answered = [row for row in rows if row.state == "answered"]
     answered.sort(key=lambda row: ((row.question and row.question.decided_at) or tx.now, row.id), reverse=True)
     return [row for state in _ORDER for row in (answered if state == "answered" else rows) if row.state == state]
-
-
-def _is_folded(post: Post) -> bool:
-    return post.deleted_at is not None or bool(post.hidden_reason) or post.author.state == "suspended"
 
 
 async def _voted_for(tx: Tx, questions: Iterable[Question], viewer: Actor | None) -> set[int]:
@@ -562,11 +502,11 @@ async def _queue_elsewhere(tx: Tx, debate: Debate, viewer: Actor | None) -> list
         .where(Post.topic_id == debate.topic_id, Post.position == "question", Post.deleted_at.is_(None))
         .order_by(Post.number)
     )
-    found = [post for post in (await tx.execute(query)).scalars() if not _is_folded(post)]
+    found = [post for post in (await tx.execute(query)).scalars() if record.may_be_told(post)]
     who = await standing(tx, viewer, debate.actor_id)
     on_panel = await debates.roles(tx, debate.actor_id)
     liked = await reactions.liked_by(tx, viewer.id, [post.id for post in found]) if viewer is not None else set()
-    is_over = _is_over(tx, debate)
+    is_over = debates.refusal_when_over(debate, tx.now) is not None
     with_card = {post.reply_to_id for post in found if post.part == "card"}
     answers: dict[int, Post] = {}
     for post in found:

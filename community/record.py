@@ -40,18 +40,17 @@ class Entry:
     number: int
     position: str
     part: str
-    is_local: bool
 
 
 async def entries(tx: Tx, debate: Debate) -> list[Entry]:
     """All posts of a debate that may be handed on, in order."""
     rows = await tx.execute(
-        select(Post.id, Post.number, Post.position, Post.part, Actor.host)
+        select(Post.id, Post.number, Post.position, Post.part)
         .join(Actor, Actor.id == Post.author_id)
         .where(Post.topic_id == debate.topic_id, is_public())
         .order_by(Post.number)
     )
-    return [Entry(id_, number, position, part, host == "") for id_, number, position, part, host in rows]
+    return [Entry(*row) for row in rows]
 
 
 async def load(tx: Tx, ids: list[int]) -> list[Post]:

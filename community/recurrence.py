@@ -89,6 +89,14 @@ def read(rule: str) -> Choice:
     return choice
 
 
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of that name; UTC for one that another server made up."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
 def moment(wall: datetime, zone: str) -> datetime:
     """The moment at which the clocks of a zone show a time. One that they skip is as much later as they skip; of one
     that they show twice it is the first. Both as RFC 5545 (3.3.5) has it."""

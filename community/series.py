@@ -408,7 +408,7 @@ async def make_next(tx: Tx, series: Series, pair: KeyPair) -> Debate | None:
     when = await next_to_make(tx, series) if series.ended_at is None else None
     debate = None
     if when is not None and announced_at(series, when) <= tx.now:
-        by = await groups.institution(tx, "service")
+        by = await groups.clerk(tx)
         theme = await tx.get_one(Actor, series.theme_id)
         try:
             debate = await debates.make(

@@ -254,7 +254,7 @@ async def write_own(tx: Tx, wanted: Sequence[tuple[str, str]], pairs: Sequence[K
     if first is not None and (await tx.execute(select(Topic.id).limit(1))).first() is None:
         title, body = WELCOMES[language]
         words = {"name": tx.settings.name, "slug": first.slug, "host": tx.settings.host}
-        clerk = await groups.institution(tx, "service")
+        clerk = await groups.clerk(tx)
         written = await posts.compose(
             tx, _unwrapped(body.format(**words)), title=title.format(**words), language=language
         )
@@ -265,7 +265,7 @@ async def write_own(tx: Tx, wanted: Sequence[tuple[str, str]], pairs: Sequence[K
 
 async def write(tx: Tx, pairs: list[KeyPair]) -> None:
     """Make the themes and write the first topics; ``pairs`` is one key pair for each theme."""
-    clerk = await groups.institution(tx, "service")
+    clerk = await groups.clerk(tx)
     made = {}
     for starter, pair in zip(THEMES, pairs, strict=True):
         made[starter.slug] = await groups.add_theme(

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from community import debate_models as _debate_models
 from community import media_models as _media_models
+from community.columns import Base
 from community.db import Database
-from community.models import Base
 
 _ = (_debate_models, _media_models)  # whose tables are to be known as well
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import joinedload
 
 from community import groups, hosts, links, posts, text
 from community.db import Tx
+from community.debate_models import Debate
 from community.events import PostCreated, TopicChanged, emit
 from community.members import Invalid
 from community.models import Activity, Actor, LogEntry, Post, Reading, Theme, Topic
@@ -30,6 +31,9 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
             raise Refused("was-deleted")
     author, group = await tx.own(author), await tx.own(group)
     require("open-topic", await standing(tx, author, group.id), group)
+    debate = await tx.find(Debate, group.id)
+    if debate is not None and debate.topic_id is not None and (group.is_local or author.is_local):
+        raise Refused("debate-has-one-floor")
     place = await groups.ensure_place(tx, group)
     if not written.uri:
         written = replace(written, kind="Article" if written.abstract else place.object_type)
@@ -258,6 +262,8 @@ async def move(tx: Tx, by: Actor, topic: Topic, theme: Theme, *, reason: str = "
     require("moderate", await standing(tx, by, topic.group_id), topic)
     theme = await tx.own(theme)
     require("moderate", await standing(tx, by, theme.actor_id), topic)
+    if any([await tx.find(Debate, group_id) is not None for group_id in (topic.group_id, theme.actor_id)]):
+        raise Refused("debate-has-one-floor")
     if theme.actor_id == topic.group_id:
         return
     old_group_id = topic.group_id

@@ -314,7 +314,7 @@ async def _take_floor(tx: Tx, debate: Debate, opener: Post) -> None:
 async def _keep_digest(tx: Tx, debate: Debate, uri: str) -> None:
     post = await tx.by_uri(Post, uri) if uri else None
     if post is not None and same_origin(uri, debate.actor.uri):
-        debate.digest_post_id = post.id
+        debate.digest_post_id, debate.digest_state = post.id, "sent"
 
 
 @on(PostCreated)

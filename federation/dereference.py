@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from community import jobs, links, members, polls, posts, topics
 from community.db import Tx
+from community.debate_models import Debate
 from community.models import Activity, Actor, Host, Membership, Post, Theme, Topic
 from community.policy import Refused as PolicyRefused
 from community.posts import Written
@@ -249,8 +250,13 @@ async def store_note(tx: Tx, seen: SeenNote, activity: Activity | None = None, *
     group = await addressed_group(tx, seen, author, via)
     if group is None:
         raise PolicyRefused("no-theme-addressed")
+    said = _as_said_by(author, group, await written(tx, seen))
+    debate = await tx.find(Debate, group.id) if group.is_local else None
+    if debate is not None and debate.topic_id is not None:
+        # Whoever names the debate and answers nothing speaks on its floor. A topic of their own would be boosted.
+        floor = await tx.get_one(Topic, debate.topic_id)
+        return await posts.reply(tx, author, floor, said, activity=activity)
     try:
-        said = _as_said_by(author, group, await written(tx, seen))
         post = await topics.open(tx, author, group, said, activity=activity)
     except members.Invalid as error:
         raise PolicyRefused(next(iter(error.fields.values()))) from None

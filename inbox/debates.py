@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from community import hosts, panels, posts, throttles
+from community import hosts, notifications, panels, posts, throttles
 from community.db import Tx
 from community.debate_models import Debate, Seat
 from community.events import JoinAsked, emit
@@ -60,9 +60,7 @@ async def invite(tx: Tx, received: Received) -> str | None:
     if await throttles.is_over(tx, key, INVITED_PER_DAY):
         raise Refused("too-many-tries")
     await throttles.count(tx, key, 24 * 60)
-    note = Notification(account_id=account.actor_id, kind="seat", actor_id=clerk.id, path=link, created_at=tx.now)
-    tx.add(note)
-    tx.signal(f"account:{account.actor_id}")
+    notifications.tell(tx, account.actor_id, "seat", clerk.id, path=link)
     return "invited"
 
 
@@ -79,8 +77,9 @@ async def _debate_at(tx: Tx, received: Received) -> Debate:
 async def join(tx: Tx, received: Received) -> str | None:
     """Debates keep no list of who comes."""
     debate = await _debate_at(tx, received)
-    request = {**received.document, "object": id_of(received.object)}
-    request.pop("@context", None)
+    # What they sent besides is not sent back: it is theirs to choose how much that is.
+    asked = {"id": id_of(received.document), "type": "Join", "actor": received.actor.uri}
+    request = {**asked, "object": id_of(received.object)}
     await emit(tx, JoinAsked(debate, received.actor, request, activity=received.activity))
     return "join-refused"
 

@@ -81,7 +81,7 @@ async def tell_event(tx: Tx, event: DebateChanged) -> None:
     is_new = event.what == "announced"
     if theme is None or not debate.actor.is_local or not (is_new or event.what in _EVENT_TOLD):
         return
-    speaker = await groups.institution(tx, "service")
+    speaker = await groups.clerk(tx)
     document = await documents.event(tx, debate)
     if document is None:
         return
@@ -101,7 +101,7 @@ async def tell_event(tx: Tx, event: DebateChanged) -> None:
 @on(JoinAsked)
 async def refuse_to_join(tx: Tx, event: JoinAsked) -> None:
     """Nobody has to say that they come. Mobilizon and FEP-8a8e wait for an answer."""
-    speaker = await groups.institution(tx, "service")
+    speaker = await groups.clerk(tx)
     answer = translate.activity("Reject", new_uri(tx), speaker, event.request, tx.now, to=[event.by.uri])
     await send(tx, answer, speaker, To(actors=(event.by.id,), own_inbox=True))
 
@@ -116,7 +116,7 @@ async def ask(tx: Tx, event: SeatChanged) -> None:
     seat, person = event.seat, event.actor
     if person.is_local or not seat.uri:
         return
-    speaker, alone = await groups.institution(tx, "service"), To(actors=(person.id,), own_inbox=True)
+    speaker, alone = await groups.clerk(tx), To(actors=(person.id,), own_inbox=True)
     if event.what == "withdrawn":
         stone = translate.tombstone(seat.uri, tx.now)
         del stone["@context"]

@@ -4,6 +4,10 @@ Read ``app`` first: it puts the rooms together and names every route. ``auth`` i
 ``render`` templates and filters, ``sentences`` the words for refusals. ``objects`` answers as ActivityPub. Pages:
 ``pages_read``, ``pages_write`` and ``topic_view`` (themes and topics), ``polls``, ``threads`` (how complete one is),
 ``abroad`` and ``moving`` (other servers), ``accounts``, ``moderation``, ``staff``, ``staff_hosts``, ``cities`` (links,
-this house). ``live`` keeps open pages fresh. ``cli`` is the command line, ``running`` what it starts, ``init`` a new
+this house), ``media`` (pictures; ``storage`` is where they are kept). Debates: ``debates`` (all of them),
+``debate_view`` (the head of each page), ``sides`` (for and against), ``questions``, ``desk`` (the host's),
+``live_debate`` and ``ticker`` (the hour), ``outcome`` (results, conclusion, digest), ``record`` (on paper and as
+files), ``arrange`` and ``series`` (setting up; ``debate_forms`` reads what is typed), ``invitations``, ``calendars``
+and ``ical``. ``live`` keeps open pages fresh. ``cli`` is the command line, ``running`` what it starts, ``init`` a new
 instance, ``demo`` three of them.
 """

@@ -185,6 +185,8 @@ async def again(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever goes wrong becomes a page that says what happened, what was kept and what to do."""
     try:
+        if "\0" in request.path:  # PostgreSQL refuses to look for one
+            raise NotThere
         return await handler(request)
     except Refused as refused:
         return await _error_page(request, 403, N_("That is not possible"), sentence(refused.reason))

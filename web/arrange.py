@@ -1,15 +1,13 @@
 """Arranging debates: setting them up, changing, moving and cancelling them, and asking people to host and to speak.
 
-What is typed is read into a ``debates.Plan``; the community decides. The pages of series stand in ``web.series``.
+What is typed is read by ``debate_forms``; the community decides. The pages of series stand in ``series``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import available_timezones
 
 from aiohttp import web
 from sqlalchemy import select
@@ -17,154 +15,21 @@ from sqlalchemy import select
 from community import clerk, debates, groups, keys, panels, policy
 from community.db import Tx
 from community.debate_models import Debate, Seat
-from community.debates import Plan
 from community.members import Invalid, set_vip
 from community.members import find as find_actor
 from community.models import Actor, LogEntry, Theme
 from community.policy import NotThere, Refused, require, standing
 from community.recurrence import moment, wall_clock
-from federation.lookup import NotFound, look_up_person
-from web import auth, debate_view, render
+from web import auth, debate_forms, debate_view, render
 from web.accounts import timezones
-from web.auth import Form, Limit, complaints, field, take_turn, to_number
+from web.auth import Form, complaints, field, to_number
 from web.pages_read import find_theme
 from web.sentences import N_
 from web.site_key import SITE
 
 routes = web.RouteTableDef()
 
-CALL_DAYS, DIGEST_DAYS, MINUTES = 14, 2, 60
-FURTHEST = timedelta(days=5 * 366)
-HOSTS_AT_ONCE = 10
-# Where ``debates`` complains of a moment, the form has these fields.
-_FIELDS = {"opens_at": "date", "call_at": "call_days", "digest_at": "digest_days", "languages": "language"}
 _CLOCK = re.compile(r"\d\d:\d\d")
-
-
-# --- reading what is typed
-
-
-def _date(typed: str) -> date:
-    try:
-        return date.fromisoformat(typed.strip())
-    except ValueError:
-        raise Invalid(date="date-form") from None
-
-
-def _time(typed: str) -> time:
-    try:
-        return time.fromisoformat(typed.strip()).replace(tzinfo=None)
-    except ValueError:
-        raise Invalid(time="time-form") from None
-
-
-def read_days(typed: str, name: str, *, below: str) -> int:
-    """A number of days; ``below`` is what is wrong with one before the beginning."""
-    typed = typed.strip() or "0"
-    if re.fullmatch(r"-\d{1,4}", typed):
-        raise Invalid(**{name: below})
-    if not re.fullmatch(r"\d{1,4}", typed) or int(typed) > 365:
-        raise Invalid(**{name: "days-unknown"})
-    return int(typed)
-
-
-def read_wall(form: Form, now: datetime) -> datetime:
-    """Date and time as typed, on no zone's clock yet, and near enough to be counted with. Raises Invalid."""
-    wrong: dict[str, str] = {}
-    found: list[Any] = []
-    for name, read in (("date", _date), ("time", _time)):
-        try:
-            found.append(read(field(form, name)))
-        except Invalid as error:
-            wrong |= error.fields
-    if not wrong:
-        wall = datetime.combine(*found)
-        if wall < now.replace(tzinfo=None) - timedelta(days=2):
-            wrong["date"] = "date-is-past"
-        elif wall > now.replace(tzinfo=None) + FURTHEST:
-            wrong["date"] = "date-is-far"
-    if wrong:
-        raise Invalid(**wrong)
-    return wall
-
-
-def skipped(wall: datetime, zone: str) -> str:
-    """The time of day as typed, where the clocks of the zone skip it that night; '' as a rule."""
-    return f"{wall:%H:%M}" if wall_clock(moment(wall, zone), zone) != wall else ""
-
-
-def read_languages(form: Form, ticked: list[str]) -> tuple[str, ...]:
-    """The clerk's language first, then the others in which people write. Raises Invalid."""
-    first = field(form, "language")
-    if first not in clerk.LANGUAGES or any(code not in render.POST_LANGUAGES for code in ticked):
-        raise Invalid(language="language-unknown")
-    return tuple(dict.fromkeys((first, *ticked)))
-
-
-@dataclass(frozen=True)
-class Read:
-    """A plan, and the time of day as it was typed if the clocks skip it."""
-
-    plan: Plan
-    skipped: str
-
-
-def read_plan(form: Form, ticked: list[str], now: datetime) -> Read:
-    """What the form for a new debate says; all that is wrong with it at once. Raises Invalid."""
-    wrong: dict[str, str] = {}
-    found: dict[str, Any] = {}
-
-    def take(name: str, reading: Any) -> None:
-        try:
-            found[name] = reading()
-        except Invalid as error:
-            wrong.update(error.fields)
-
-    zone = field(form, "zone").strip()
-    minutes = field(form, "minutes").strip()
-    take("wall", lambda: read_wall(form, now))
-    take("call", lambda: read_days(field(form, "call_days"), "call_days", below="call-after-opening"))
-    take("digest", lambda: read_days(field(form, "digest_days"), "digest_days", below="digest-before-end"))
-    take("languages", lambda: read_languages(form, ticked))
-    if zone not in available_timezones():
-        wrong["zone"] = "timezone-unknown"
-    if not re.fullmatch(r"\d{1,4}", minutes) or not debates.MINUTES[0] <= int(minutes) <= debates.MINUTES[1]:
-        wrong["minutes"] = "minutes-unknown"
-    if not 3 <= len(" ".join(field(form, "motion").split())) <= debates.MOTION_MAX:
-        wrong["motion"] = "motion-length"
-    if wrong:
-        raise Invalid(**{name: wrong[name] for name in _in_order(wrong)})
-    wall: datetime = found["wall"]
-    opens_at = moment(wall, zone)
-    end = wall_clock(opens_at + timedelta(minutes=int(minutes)), zone)
-    plan = Plan(
-        motion=field(form, "motion"),
-        opens_at=opens_at,
-        minutes=int(minutes),
-        zone=zone,
-        text=field(form, "text"),
-        # Days are those of the calendar there: two weeks before 14:00 is 14:00, whatever the clocks did in between.
-        call_at=moment(wall - timedelta(days=found["call"]), zone) if found["call"] else None,
-        digest_at=moment(end + timedelta(days=found["digest"]), zone) if found["digest"] else None,
-        languages=found["languages"],
-    )
-    return Read(plan, skipped(wall, zone))
-
-
-_ORDER = ("motion", "text", "date", "time", "zone", "minutes", "call_days", "digest_days", "language", "hosts")
-
-
-def _in_order(wrong: dict[str, str]) -> list[str]:
-    """Field names as they stand on the page."""
-    return sorted(wrong, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
-
-
-def _by_field(error: Invalid) -> dict[str, str]:
-    return {_FIELDS.get(name, name): reason for name, reason in error.fields.items()}
-
-
-async def ticked_languages(request: web.Request) -> list[str]:
-    return [str(code) for code in (await request.post()).getall("languages", [])]
 
 
 # --- all debates
@@ -261,25 +126,8 @@ async def _new_page(
     stranger: str = "",
 ) -> web.Response:
     """``stranger`` is the handle among the hosts that something is wrong with."""
-    return await show_form(
+    return await debate_forms.show_form(
         request, "debates/new.html", form, wrong, theme=theme, timezones=timezones(), stranger=stranger
-    )
-
-
-async def show_form(
-    request: web.Request, template: str, form: dict[str, Any], wrong: dict[str, str] | None, **context: Any
-) -> web.Response:
-    wrong = wrong or {}
-    return await render.page(
-        request,
-        template,
-        status=422 if wrong else 200,
-        form=form,
-        wrong=wrong,
-        focus=auth.focus_on(wrong),
-        spoken=[(code, render.language_name(code)) for code in clerk.LANGUAGES],
-        languages=render.language_choices(),
-        **context,
     )
 
 
@@ -292,8 +140,8 @@ async def new_page(request: web.Request) -> web.Response:
         zone = await _usual_zone(tx, theme, who.timezone)
     language = who.language if who.language in clerk.LANGUAGES else "en"
     form = {
-        "time": "14:00", "zone": zone, "minutes": str(MINUTES), "call_days": str(CALL_DAYS),
-        "digest_days": str(DIGEST_DAYS), "language": language, "languages": [],
+        "time": "14:00", "zone": zone, "minutes": str(debate_forms.MINUTES), "call_days": str(debate_forms.CALL_DAYS),
+        "digest_days": str(debate_forms.DIGEST_DAYS), "language": language, "languages": [],
     }  # fmt: skip
     return await _new_page(request, theme, form)
 
@@ -304,34 +152,28 @@ async def new(request: web.Request) -> web.Response:
     _, actor = auth.require_viewer(request)
     site = request.app[SITE]
     form = await auth.read_form(request)
-    ticked = await ticked_languages(request)
+    ticked = await debate_forms.ticked_languages(request)
     typed = form | {"languages": ticked}
-    handles = field(form, "hosts").replace(",", " ").split()
     async with site.database.read() as tx:
         theme = await _find_theme(tx, request.match_info["slug"], actor)
         now = tx.now
-    stranger = ""
+    hosts = debate_forms.Hosts()
     try:
-        read = read_plan(form, ticked, now)
-        if len(handles) > HOSTS_AT_ONCE:
-            raise Invalid(hosts="too-many-hosts")
-        hosts = []
-        for handle in handles:
-            stranger = handle
-            hosts.append(await find_person(request, actor, handle, "hosts"))
+        read = debate_forms.read_plan(form, ticked, now)
+        await debate_forms.find_hosts(request, actor, form, hosts)
         pair = await keys.make(site.settings.secret())
         async with site.database.write() as tx:
             theme = await _find_theme(tx, request.match_info["slug"], actor)
             debate = await debates.make(tx, actor, theme.actor, pair, read.plan)
-            for handle, host in zip(handles, hosts, strict=True):
-                stranger = handle
+            for host in hosts.people:
+                hosts.stranger = render.handle(host, site.settings.host)
                 try:
                     await panels.invite(tx, actor, debate, host, "host")
                 except Refused as refused:
                     raise Invalid(hosts=refused.reason) from None
     except Invalid as error:
-        wrong = _by_field(error)
-        return await _new_page(request, theme, typed, wrong, stranger=stranger if "hosts" in wrong else "")
+        wrong = debate_forms.by_field(error)
+        return await _new_page(request, theme, typed, wrong, stranger=hosts.stranger if "hosts" in wrong else "")
     raise web.HTTPSeeOther(f"/g/{debate.actor.handle}/seats?made=1" + _and_skipped(read.skipped))
 
 
@@ -345,28 +187,13 @@ def _skipped(request: web.Request) -> str:
     return found if _CLOCK.fullmatch(found) else ""
 
 
-async def find_person(request: web.Request, by: Actor, typed: str, name: str) -> Actor:
-    """Who is meant by a handle, here or elsewhere. Raises Invalid for the field ``name``."""
-    site = request.app[SITE]
-    async with site.database.write() as tx:
-        if await take_turn(tx, Limit(f"look-up:{by.id}", 60, 10)):
-            raise Invalid(**{name: "too-many-tries"})
-    try:
-        return await look_up_person(site, typed[:500])
-    except NotFound as error:
-        reason = "handle-unknown" if error.reason in ("address-form", "nothing-there") else error.reason
-        raise Invalid(**{name: reason}) from None
-
-
 # --- changing one
 
 
 async def _find(tx: Tx, request: web.Request, actor: Actor) -> Debate:
     """The debate of the address, which this person arranges."""
-    debate, _, _ = await debate_view.find(tx, request.match_info["slug"], auth.viewer(request))
-    if not debate.actor.is_local:
-        raise NotThere
-    require("arrange", await standing(tx, actor, debate.theme_id or debate.actor_id), debate)
+    debate, _, _ = await debate_view.find_ours(tx, request.match_info["slug"], auth.viewer(request))
+    require("arrange", await debates.in_theme(tx, actor, debate), debate)
     return debate
 
 
@@ -386,7 +213,7 @@ async def _change_page(
             "motion": debate.motion, "text": debate.text_source, "language": debate.language,
             "languages": debate.languages, "date": f"{wall:%Y-%m-%d}", "time": f"{wall:%H:%M}",
         }  # fmt: skip
-    return await show_form(
+    return await debate_forms.show_form(
         request,
         f"debates/{part}.html",
         form,
@@ -408,9 +235,9 @@ async def edit_page(request: web.Request) -> web.Response:
 async def edit(request: web.Request) -> web.Response:
     _, actor = auth.require_viewer(request)
     form = await auth.read_form(request)
-    ticked = await ticked_languages(request)
+    ticked = await debate_forms.ticked_languages(request)
     try:
-        languages = read_languages(form, ticked)
+        languages = debate_forms.read_languages(form, ticked)
         async with request.app[SITE].database.write() as tx:
             debate = await _find(tx, request, actor)
             source = field(form, "text")
@@ -423,7 +250,7 @@ async def edit(request: web.Request) -> web.Response:
 def _complaints(error: Invalid | Refused, name: str) -> dict[str, str]:
     if isinstance(error, Refused) and not error.reason.startswith("debate-"):
         raise error
-    return _by_field(error) if isinstance(error, Invalid) else complaints(error, name)
+    return debate_forms.by_field(error) if isinstance(error, Invalid) else complaints(error, name)
 
 
 @routes.get("/g/{slug}/move")
@@ -439,13 +266,14 @@ async def move(request: web.Request) -> web.Response:
     try:
         async with request.app[SITE].database.write() as tx:
             debate = await _find(tx, request, actor)
-            wall = read_wall(form, tx.now)
+            wall = debate_forms.read_wall(form, tx.now)
             if len(reason) > 300:
                 raise Invalid(reason="text-too-long")
             await debates.move(tx, actor, debate, moment(wall, debate.zone), reason=reason)
     except (Invalid, Refused) as error:
         return await _change_page(request, "move", dict(form), _complaints(error, "date"))
-    raise web.HTTPSeeOther(f"/g/{debate.actor.handle}/move?done=1" + _and_skipped(skipped(wall, debate.zone)))
+    typed = _and_skipped(debate_forms.skipped(wall, debate.zone))
+    raise web.HTTPSeeOther(f"/g/{debate.actor.handle}/move?done=1{typed}")
 
 
 @routes.get("/g/{slug}/cancel")
@@ -474,10 +302,8 @@ async def cancel(request: web.Request) -> web.Response:
 
 async def _staffed(tx: Tx, request: web.Request, actor: Actor) -> tuple[Debate, list[str]]:
     """The debate of the address, and the roles that this person may ask people to. Raises Refused."""
-    debate, _, who = await debate_view.find(tx, request.match_info["slug"], auth.viewer(request))
-    if not debate.actor.is_local:
-        raise NotThere
-    in_theme = await standing(tx, actor, debate.theme_id or debate.actor_id)
+    debate, _, who = await debate_view.find_ours(tx, request.match_info["slug"], auth.viewer(request))
+    in_theme = await debates.in_theme(tx, actor, debate)
     refused = {role: panels.refusal_to_seat(role, in_theme, who, debate) for role in panels.ROLES}
     allowed = [role for role, reason in refused.items() if reason is None]
     if not allowed:
@@ -491,8 +317,8 @@ async def _seats_page(request: web.Request, form: Form, wrong: dict[str, str] | 
         debate, allowed = await _staffed(tx, request, actor)
         found = await debates.seats(tx, debate.actor_id, only_taken=False)
         troubles = {seat.actor_id: await panels.trouble(tx, seat) for seat in found}
-        reason = panels.refusal_to_change(debate, tx.now)
-    return await show_form(
+        reason = debates.refusal_when_over(debate, tx.now)
+    return await debate_forms.show_form(
         request,
         "debates/seats.html",
         form,
@@ -526,7 +352,7 @@ async def change_seats(request: web.Request) -> web.Response:
         if action == "invite":
             if not field(form, "handle").strip():
                 raise Invalid(handle="handle-unknown")
-            asked = await find_person(request, actor, field(form, "handle"), "handle")
+            asked = await debate_forms.find_person(request, actor, field(form, "handle"), "handle")
             async with database.write() as tx:
                 await panels.invite(tx, actor, debate, asked, field(form, "role"))
         elif action == "withdraw":

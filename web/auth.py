@@ -95,8 +95,8 @@ def require_viewer(request: web.Request) -> tuple[Account, Actor]:
     back = request.path_qs
     if request.method not in _SAFE_METHODS:
         # The address of a form's target is often no page; the page that held the form is.
-        parts = urlsplit(request.headers.get("Referer", ""))
-        back = parts.path + ("?" + parts.query if parts.query else "")
+        path, query = came_from(request)
+        back = path + ("?" + query if query else "")
     raise web.HTTPSeeOther("/sign-in?next=" + quote(safe_next(back), safe="/"))
 
 
@@ -107,6 +107,21 @@ async def require_may(request: web.Request, action: str) -> Actor:
     async with request.app[SITE].database.read() as tx:
         require(action, await standing(tx, actor))
     return actor
+
+
+def is_script(request: web.Request) -> bool:
+    """True for a request of our own script, which puts what it gets into the page that is open."""
+    return request.headers.get("X-Requested-With") == "fetch"
+
+
+def came_from(request: web.Request) -> tuple[str, str]:
+    """Path and query of the page of ours that a form was sent from; two empty ones where that is not known."""
+    try:
+        parts = urlsplit(request.headers.get("Referer", ""))
+    except ValueError:
+        return "", ""
+    is_ours = parts.netloc == urlsplit(request.app[SITE].settings.origin).netloc and safe_next(parts.path) != "/"
+    return (parts.path, parts.query) if is_ours else ("", "")
 
 
 def safe_next(path: str | None) -> str:

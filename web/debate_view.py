@@ -62,8 +62,8 @@ class Head:
 
     @property
     def state(self) -> str:
-        """The state by the clock: a job that comes late does not keep the hour."""
-        return state_at(self.debate, self.now)
+        """The state by the clock."""
+        return debates.state_at(self.debate, self.now)
 
     @property
     def is_ahead(self) -> bool:
@@ -101,22 +101,13 @@ class Head:
         return stages_of(self.debate, self.now)
 
 
-def state_at(debate: Debate, now: datetime) -> str:
-    if debate.state in debates.OPEN:
-        if debate.closes_at <= now:
-            return "closed"
-        if debate.opens_at <= now:
-            return "live"
-    return debate.state
-
-
 def stages_of(debate: Debate, now: datetime) -> list[Stage]:
     """The course of a debate in the words of its head; one without a call has no stage for it."""
     names = [("announced", None), ("call", debate.call_at), ("live", debate.opens_at)]
     names += [("closed", debate.closes_at), ("concluded", None)]
     if debate.call_at is None:
         del names[1]
-    here = [name for name, _ in names].index(state_at(debate, now)) if debate.state != "cancelled" else -1
+    here = [name for name, _ in names].index(debates.state_at(debate, now)) if debate.state != "cancelled" else -1
     return [
         Stage(name, "done" if index < here else "now" if index == here else "ahead", at)
         for index, (name, at) in enumerate(names)
@@ -162,7 +153,7 @@ async def listed(tx: Tx, found: Sequence[Debate]) -> list[Listed]:
     votes = await _votes(tx, topic_ids)
     rows = []
     for debate in found:
-        state = state_at(debate, tx.now)
+        state = debates.state_at(debate, tx.now)
         rows.append(
             Listed(
                 debate,
@@ -216,6 +207,14 @@ async def find(tx: Tx, slug: str, viewer: Viewer) -> tuple[Debate, Theme, Standi
     return debate, theme, await standing(tx, viewer.actor, debate.actor_id)
 
 
+async def find_ours(tx: Tx, slug: str, viewer: Viewer) -> tuple[Debate, Theme, Standing]:
+    """The same of a debate that is at home here: what is at home elsewhere is arranged, led and concluded there."""
+    found = await find(tx, slug, viewer)
+    if not found[0].actor.is_local:
+        raise NotThere
+    return found
+
+
 async def head(tx: Tx, site: Site, debate: Debate, theme: Theme, who: Standing, tab: str) -> Head:
     is_ours = debate.actor.is_local
     topic = await tx.get(Topic, debate.topic_id) if debate.topic_id is not None else None
@@ -231,7 +230,7 @@ async def head(tx: Tx, site: Site, debate: Debate, theme: Theme, who: Standing, 
         .select_from(Question)
         .where(Question.debate_id == debate.actor_id, Question.state.in_(("asked", "accepted", "answered")))
     )
-    in_theme = await standing(tx, who.actor, debate.theme_id) if debate.theme_id is not None else who
+    in_theme = await debates.in_theme(tx, who.actor, debate)
     membership = await tx.get(Membership, (who.actor.id, debate.actor_id)) if who.actor is not None else None
     hub = site.database.hub
     return Head(

@@ -1,4 +1,4 @@
-"""The list of all debates, and the correction of positions."""
+"""The list of all debates; and the form in the menu of a post that corrects which side it is on."""
 
 from __future__ import annotations
 

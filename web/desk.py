@@ -14,11 +14,10 @@ from community.db import Tx
 from community.debate_models import Debate, Question
 from community.members import Invalid
 from community.models import Actor, Post
-from community.policy import NotThere, Refused, require
+from community.policy import Refused, require
 from web import debate_view
-from web.auth import Form, complaints, field, read_form, require_viewer, to_number, viewer
+from web.auth import Form, complaints, field, is_script, read_form, require_viewer, to_number, viewer
 from web.pages_read import ID
-from web.questions import is_script
 from web.render import fragment, page
 from web.sentences import N_
 from web.site_key import SITE
@@ -35,6 +34,8 @@ PRESETS = (
     N_("It attacks people instead of asking."),
 )
 ANSWERS_OFFERED = 40
+# Each question offers every other one to be merged with: without a limit the page grows with the square of the queue.
+TARGETS_OFFERED, LISTED = 40, 100
 
 
 async def _answers(tx: Tx, debate: Debate) -> list[Post]:
@@ -51,15 +52,14 @@ async def _answers(tx: Tx, debate: Debate) -> list[Post]:
 
 
 async def _context(tx: Tx, request: web.Request) -> dict[str, Any]:
-    debate, theme, who = await debate_view.find(tx, request.match_info["slug"], viewer(request))
-    if debate.actor.host:
-        raise NotThere
+    debate, theme, who = await debate_view.find_ours(tx, request.match_info["slug"], viewer(request))
     require("host", who, debate)
     asked = await questions.queue(tx, debate, who.actor)
     return {
         "head": await debate_view.head(tx, request.app[SITE], debate, theme, who, "desk"),
         "asked": asked,
-        "targets": [each for each in asked if each.state in ("asked", "accepted", "answered")],
+        "targets": [each for each in asked if each.state in ("asked", "accepted", "answered")][:TARGETS_OFFERED],
+        "listed": LISTED,
         "answers": await _answers(tx, debate),
         "presets": PRESETS,
         "is_shut": debate.state in ("concluded", "cancelled"),
@@ -145,9 +145,7 @@ async def deal_with(request: web.Request) -> web.Response:
     wanted = int(request.match_info["id"])
     try:
         async with request.app[SITE].database.write() as tx:
-            debate, theme, who = await debate_view.find(tx, request.match_info["slug"], viewer(request))
-            if debate.actor.host:
-                raise NotThere
+            debate, theme, who = await debate_view.find_ours(tx, request.match_info["slug"], viewer(request))
             require("host", who, debate)
             question = await questions.find(tx, debate, wanted)
             if question is None:

@@ -15,7 +15,7 @@ from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStand
 
 from community import clerk, recurrence, series, text
 from community.debate_models import Debate, Series
-from community.recurrence import Occurrence
+from community.recurrence import Occurrence, zone_of
 from community.settings import Settings
 
 _DESCRIPTION_MAX = 1500
@@ -30,7 +30,7 @@ def write(settings: Settings, name: str, path: str, events: Iterable[Event], now
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
     for key in ("name", "x-wr-calname"):
-        calendar.add(key, text.printable(name))
+        calendar.add(key, " ".join(text.printable(name).split()))
     calendar.add("source", settings.origin + path, parameters={"value": "URI"})
     calendar.add("refresh-interval", timedelta(hours=1), parameters={"value": "DURATION"})
     calendar.add("x-published-ttl", "PT1H")
@@ -51,14 +51,6 @@ def write(settings: Settings, name: str, path: str, events: Iterable[Event], now
 # --- Events ----------------------------------------------------------------------------------------------------------
 
 
-def _zone(name: str) -> ZoneInfo:
-    """The zone of that name; UTC for one that another server made up."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
 def _handle(settings: Settings, debate: Debate) -> str:
     return f"{debate.actor.handle}@{debate.actor.host or settings.host}"
 
@@ -76,10 +68,10 @@ def event_of(settings: Settings, debate: Debate, *, uid: str = "", instance: dat
     event.add("uid", uid or handle)
     if instance is not None:
         event.add("recurrence-id", instance)
-    event.add("dtstart", debate.opens_at.astimezone(_zone(debate.zone)))
-    event.add("dtend", debate.closes_at.astimezone(_zone(debate.zone)))
+    event.add("dtstart", debate.opens_at.astimezone(zone_of(debate.zone)))
+    event.add("dtend", debate.closes_at.astimezone(zone_of(debate.zone)))
     _put(event, "summary", debate.motion, language)
-    when = clerk.when(debate.opens_at, _zone(debate.zone).key, language)
+    when = clerk.when(debate.opens_at, zone_of(debate.zone).key, language)
     parts = [
         clerk.says(language, "cancelled", reason=debate.reason).replace("**", "")
         if debate.state == "cancelled"
@@ -129,7 +121,7 @@ def uid_of(settings: Settings, one: Series) -> str:
 def events_of_series(settings: Settings, one: Series, held: Iterable[Debate], now: datetime) -> list[Event]:
     """A series with its debates ``held``: its rule without the dates that it leaves out, and an override of each that
     is made or moved. A debate that no date of the present rule stands for is an event of its own."""
-    zone, debates = _zone(one.zone), {debate.occurrence: debate for debate in held}
+    zone, debates = zone_of(one.zone), {debate.occurrence: debate for debate in held}
     first = series.first_of(one)
     known = [datetime.fromisoformat(date) for date in {*one.exceptions, *debates} if date]
     until = max([recurrence.wall_clock(now, one.zone), *known]) + timedelta(days=1)

@@ -43,7 +43,7 @@ async def _page(request: web.Request, wrong: str = "") -> web.Response:
         if reason is None and _is_somebody_else(seat, who):
             reason = "not-your-invitation"
         asker = await tx.get(Actor, seat.by_id) if seat.by_id is not None else None
-        clerk = await groups.institution(tx, "service")
+        clerk = await groups.clerk(tx)
     if who.account is not None and who.account.actor_id == seat.actor_id and who.unread:
         async with request.app[SITE].database.write() as tx:
             await notifications.mark_read(tx, who.account.actor_id, path=request.path)

@@ -11,7 +11,7 @@ from community.db import Tx
 from community.debate_models import Debate
 from community.members import Invalid
 from community.models import Actor, Post, Theme, Topic
-from community.policy import NotThere, Refused, Standing, refusal, require, standing
+from community.policy import Refused, Standing, refusal, require
 from federation.lookup import look_up_mentions
 from web import debate_view
 from web.auth import complaints, field, read_form, require_viewer, viewer
@@ -25,7 +25,7 @@ routes = web.RouteTableDef()
 
 
 @dataclass(frozen=True)
-class Asked:
+class OpenPoll:
     """One of the two polls as the viewer sees it: a form while they may vote."""
 
     name: str  # opening, closing
@@ -33,7 +33,7 @@ class Asked:
     tally: polls.Tally
 
 
-async def asked(tx: Tx, debate: Debate, taken: swing.Swing, actor: Actor | None) -> list[Asked]:
+async def open_polls(tx: Tx, debate: Debate, taken: swing.Swing, actor: Actor | None) -> list[OpenPoll]:
     """The polls of a debate that are open now."""
     if debate.topic_id is None:
         return []
@@ -41,7 +41,7 @@ async def asked(tx: Tx, debate: Debate, taken: swing.Swing, actor: Actor | None)
     found = [(name, each.post) for name, each in measured if each is not None and not each.is_over]
     topic = await tx.get_one(Topic, debate.topic_id)
     tallies = await polls.tally(tx, topic, [post for _, post in found], actor)
-    return [Asked(name, post, tallies[post.id]) for name, post in found if post.id in tallies]
+    return [OpenPoll(name, post, tallies[post.id]) for name, post in found if post.id in tallies]
 
 
 @routes.get("/g/{slug}/results")
@@ -51,9 +51,9 @@ async def results(request: web.Request) -> web.Response:
         debate, theme, place = await debate_view.find(tx, request.match_info["slug"], who)
         taken = await swing.measure(tx, debate)
         head = await debate_view.head(tx, site, debate, theme, place, "results")
-        open_polls = await asked(tx, debate, taken, who.actor)
+        ballots = await open_polls(tx, debate, taken, who.actor)
     return await page(
-        request, "debates/results.html", head=head, swing=taken, asked=open_polls, theme=theme, here="debates",
+        request, "debates/results.html", head=head, swing=taken, ballots=ballots, theme=theme, here="debates",
         canonical=site.settings.origin + head.path + "/results",
     )  # fmt: skip
 
@@ -62,16 +62,13 @@ async def results(request: web.Request) -> web.Response:
 
 
 async def _find_ours(tx: Tx, request: web.Request) -> tuple[Debate, Theme, Standing]:
-    """A debate of ours that is over. What is at home elsewhere is concluded there."""
-    debate, theme, place = await debate_view.find(tx, request.match_info["slug"], viewer(request))
-    if not debate.actor.is_local:
-        raise NotThere
-    return debate, theme, place
+    return await debate_view.find_ours(tx, request.match_info["slug"], viewer(request))
 
 
 def _require_over(debate: Debate) -> None:
-    if debate.state not in ("closed", "concluded"):
-        raise Refused("debate-is-cancelled" if debate.state == "cancelled" else "debate-is-not-over")
+    reason = debates.refusal_to_conclude(debate)
+    if reason is not None:
+        raise Refused(reason)
 
 
 async def _conclusion_page(
@@ -148,7 +145,7 @@ async def _digest_page(
     previewed = ""
     async with site.database.read() as tx:
         debate, theme, place = await _find_ours(tx, request)
-        require("arrange", await standing(tx, who.actor, debate.theme_id or debate.actor_id), debate)
+        require("arrange", await debates.in_theme(tx, who.actor, debate), debate)
         _require_over(debate)
         head = await debate_view.head(tx, site, debate, theme, place, "")
         article = await posts.one(tx, debate.digest_post_id) if debate.digest_post_id is not None else None
@@ -190,7 +187,7 @@ async def digest_form(request: web.Request) -> web.Response:
     who = viewer(request)
     async with request.app[SITE].database.read() as tx:
         debate, _, _ = await debate_view.find(tx, request.match_info["slug"], who)
-        place = await standing(tx, who.actor, debate.theme_id or debate.actor_id)
+        place = await debates.in_theme(tx, who.actor, debate)
         article = await posts.one(tx, debate.digest_post_id) if debate.digest_post_id is not None else None
     if article is not None and (not debate.actor.is_local or refusal("arrange", place, debate) is not None):
         raise web.HTTPFound(topic_path(article.topic))

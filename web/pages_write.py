@@ -6,7 +6,6 @@ Each handler is one write transaction around one function of the community. What
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -17,7 +16,7 @@ from community.policy import NotThere, Refused, refusal, require, see, standing
 from federation.lookup import look_up_mentions
 from federation.site import Site
 from web import polls, sides, topic_view
-from web.auth import Form, complaints, field, read_form, require_viewer, to_number, viewer
+from web.auth import Form, came_from, complaints, field, is_script, read_form, require_viewer, to_number, viewer
 from web.pages_read import ID, find_post, find_theme
 from web.render import POST_LANGUAGES, actor_path, fragment, page, topic_path
 from web.sentences import N_
@@ -38,11 +37,6 @@ def _language(form: Form, account: Account) -> str:
     """The language a post is marked with: what was chosen, if it is one."""
     chosen = field(form, "language")
     return chosen if chosen in POST_LANGUAGES else account.language
-
-
-def _is_script(request: web.Request) -> bool:
-    """True for a request of our own script, which wants a piece of a page instead of a redirect to one."""
-    return request.headers.get("X-Requested-With") == "fetch"
 
 
 # --- new topics and replies
@@ -142,7 +136,7 @@ async def reply(request: web.Request) -> web.Response:
             )
             context = await topic_view.frame(tx, site, viewer(request), topic_id, topic.last_number, composer, reply_to)
         return await page(request, "topic.html", status=422, asked_for=0, **context)
-    if _is_script(request):
+    if is_script(request):
         return web.Response(status=201, headers={"Location": topic_path(topic, post.number)})
     if post.position in positions.SIDES and parent is not None and parent.part == "stub":
         raise web.HTTPSeeOther(sides.place_of(request, topic, post.number, is_new_argument=True))
@@ -248,10 +242,10 @@ async def like(request: web.Request) -> web.Response:
             await reactions.unlike(tx, by, post)
         else:
             await reactions.like(tx, by, post)
-        if _is_script(request):
+        if is_script(request):
             topic, theme, place = await topic_view.find(tx, post.topic_id, viewer(request))
             shown = await topic_view.show(tx, topic, place, [await find_post(tx, request.match_info["id"])])
-    if _is_script(request):
+    if is_script(request):
         return await fragment(request, "posts.html", topic=topic, theme=theme, posts=shown)
     raise web.HTTPSeeOther(sides.place_of(request, post.topic, post.number))
 
@@ -348,9 +342,9 @@ async def moderate(request: web.Request) -> web.Response:
             context = await topic_view.frame(tx, site, viewer(request), topic.id, 1, None, None)
         return await page(request, "topic.html", status=422, asked_for=0, tools_wrong=wrong, typed=form, **context)
     if _is_page_of(request, topic):
-        raise web.HTTPSeeOther(urlsplit(request.headers["Referer"]).path)
+        raise web.HTTPSeeOther(came_from(request)[0])
     raise web.HTTPSeeOther(topic_path(topic))
 
 
 def _is_page_of(request: web.Request, topic: Topic) -> bool:
-    return urlsplit(request.headers.get("Referer", "")).path.startswith(topic_path(topic) + "/")
+    return came_from(request)[0].startswith(topic_path(topic) + "/")

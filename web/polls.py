@@ -13,7 +13,7 @@ from community.models import Actor, Post, Topic
 from community.policy import NotThere, Refused
 from federation.site import Site
 from web import topic_view
-from web.auth import Form, field, read_form, require_viewer, safe_next, to_number, viewer
+from web.auth import Form, field, is_script, read_form, require_viewer, safe_next, to_number, viewer
 from web.pages_read import ID, find_post
 from web.render import fragment, page, topic_path
 from web.site_key import SITE
@@ -91,7 +91,7 @@ async def vote(request: web.Request) -> web.Response:
         if refused.reason in ("no-such-poll", "post-is-deleted"):
             raise
         return await _page(request, refused.reason)
-    if request.headers.get("X-Requested-With") == "fetch":
+    if is_script(request):
         async with request.app[SITE].database.read() as tx:
             voted = (await polls.tally(tx, topic, [post], actor))[post.id]
         return await fragment(request, "poll.html", post=post, tally=voted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -15,7 +14,7 @@ from community.models import Actor, Post, Topic
 from community.policy import NotThere, Refused
 from federation.lookup import look_up_mentions
 from web import debate_view
-from web.auth import complaints, field, read_form, require_viewer, safe_next, viewer
+from web.auth import came_from, complaints, field, is_script, read_form, require_viewer, viewer
 from web.pages_read import ID
 from web.render import POST_LANGUAGES, fragment, page
 from web.site_key import SITE
@@ -29,11 +28,6 @@ class Typed:
 
     text: str = ""
     language: str = ""
-
-
-def is_script(request: web.Request) -> bool:
-    """True for a request of our own script, which asks for the fresh lists by itself."""
-    return request.headers.get("X-Requested-With") == "fetch"
 
 
 async def _context(tx: Tx, request: web.Request) -> dict[str, Any]:
@@ -102,14 +96,15 @@ async def vote(request: web.Request) -> web.Response:
     site = request.app[SITE]
     _, actor = require_viewer(request)
     form = await read_form(request)
-    async with site.database.write() as tx:
+    # The whole queue is read for one of it: nobody has to wait with writing meanwhile.
+    async with site.database.read() as tx:
         debate, theme, _ = await debate_view.find(tx, request.match_info["slug"], viewer(request))
-        by = await tx.get_one(Actor, actor.id)
         wanted = int(request.match_info["id"])
-        asked = next((each for each in await questions.queue(tx, debate, by) if each.id == wanted), None)
-        if asked is None:
-            raise NotThere
-        await questions.vote(tx, by, asked, field(form, "is_on") != "0")
+        asked = next((each for each in await questions.queue(tx, debate, actor) if each.id == wanted), None)
+    if asked is None:
+        raise NotThere
+    async with site.database.write() as tx:
+        await questions.vote(tx, await tx.get_one(Actor, actor.id), asked, field(form, "is_on") != "0")
     if is_script(request):
         return web.Response(status=204)
     raise web.HTTPSeeOther(f"{back_to(request, f'/g/{theme.slug}/questions')}#q-{wanted}")
@@ -117,7 +112,5 @@ async def vote(request: web.Request) -> web.Response:
 
 def back_to(request: web.Request, otherwise: str) -> str:
     """The page that a form was sent from, if it is one of ours."""
-    came_from = urlsplit(request.headers.get("Referer", ""))
-    path = safe_next(came_from.path)
-    is_ours = came_from.netloc == urlsplit(request.app[SITE].settings.origin).netloc and path != "/"
-    return path if is_ours and path != request.path else otherwise
+    path, _ = came_from(request)
+    return path if path and path != request.path else otherwise

@@ -12,7 +12,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from babel import Locale
@@ -27,6 +26,7 @@ from markupsafe import Markup, escape
 from community import house, text
 from community.db import utcnow
 from community.models import Actor, Topic
+from community.recurrence import zone_of
 from federation.site import Site
 from web import assets, auth
 from web.colours import TONES
@@ -177,17 +177,17 @@ class _Words:
 
     def at_place(self, moment: datetime, zone: str, until: datetime | None = None) -> Markup:
         """A date as it is kept at a place: 'Friday 18 December 2026, 14:00–15:00 (Europe/Paris)'."""
-        there = moment.astimezone(_zone(zone))
+        there = moment.astimezone(zone_of(zone))
         words = format_datetime(there, "EEEE d MMMM y, HH:mm", locale=self.locale)
         if until is not None:
-            end = until.astimezone(_zone(zone))
+            end = until.astimezone(zone_of(zone))
             form = "HH:mm" if end.date() == there.date() else "EEEE d MMMM, HH:mm"
             words += "–" + format_datetime(end, form, locale=self.locale)
         return self._time(moment, f"{words} ({zone.replace('_', ' ')})", "place")
 
     def leaf(self, moment: datetime, zone: str) -> tuple[str, str]:
         """Day and month of a date at its place, as on a calendar's leaf: ('18', 'Dec')."""
-        there = moment.astimezone(_zone(zone))
+        there = moment.astimezone(zone_of(zone))
         return format_datetime(there, "d", locale=self.locale), format_datetime(there, "LLL", locale=self.locale)
 
     def left(self, until: datetime, now: datetime) -> list[tuple[str, str, str]]:
@@ -207,14 +207,6 @@ class _Words:
     def duration(self, until: datetime, now: datetime) -> str:
         """What is left of a time in words: '1 hour 5 minutes'."""
         return " ".join(f"{number} {word}" for _, number, word in self.left(until, now) if number != "0")
-
-
-def _zone(name: str) -> ZoneInfo:
-    """The zone of that name; UTC for one that another server made up."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def _translations(language: str) -> gettext.NullTranslations:

@@ -117,7 +117,9 @@ SENTENCES: dict[str, str] = {
     "digest-changed-meanwhile": N_("The draft has changed in the meantime. Sent once more, your text takes its place."),
     "digest-time-is-past": N_("There is no date to come on which it could go by itself. Publish it now, or save it."),
     "digest-is-sent": N_("The digest is out already. What you save corrects it."),
-    "questions-enough": N_("Five of your questions wait for the host already. Ask again when one was dealt with."),
+    "questions-enough": N_(
+        "Five of your questions wait for the host already. Ask again when one of them has been dealt with."
+    ),
     "question-is-gone": N_("This question was taken back."),
     "question-is-dealt-with": N_("This question was dealt with in the meantime. Look at the desk once more."),
     "question-is-hidden": N_("This question was hidden or deleted, and cannot be accepted."),
@@ -135,6 +137,7 @@ SENTENCES: dict[str, str] = {
     "debate-is-not-over": N_("This debate is not over yet."),
     "debate-is-live": N_("This debate is on at this moment: its date and its motion stand. It can still be cancelled."),
     "debate-is-cancelled": N_("This debate was cancelled."),
+    "debate-has-one-floor": N_("A debate has one thread, which stays in it: answer there instead."),
     "debate-is-elsewhere": N_("This debate is arranged on another server."),
     "motion-length": N_("Give the motion 3 to 200 characters."),
     "date-form": N_("Give the date as year-month-day, such as 2027-01-18."),
@@ -148,7 +151,7 @@ SENTENCES: dict[str, str] = {
     "debates-overlap": N_("Another debate of this theme takes place at that time. Choose another one."),
     "too-many-that-day": N_("There are nine debates on that day already. Choose another one."),
     "role-unknown": N_("Choose one of the list."),
-    "has-a-seat": N_("This person takes part already. To give them another part, withdraw that one first."),
+    "has-a-seat": N_("This person has said yes already. To give them another role, withdraw this one first."),
     "is-invited": N_("This person is asked already and has not answered yet."),
     "person-is-suspended": N_("This person is suspended here."),
     "person-is-gone": N_("This account does not exist any more. Ask somebody else."),

@@ -18,9 +18,10 @@ from community.models import Actor, Theme
 from community.policy import NotThere, Refused, refusal, require, standing
 from community.recurrence import LAST, Occurrence
 from community.series import Terms
-from web import arrange, auth, debate_view, render
+from web import arrange, auth, debate_forms, debate_view, render
 from web.accounts import timezones
 from web.auth import Form, complaints, field
+from web.debate_forms import Hosts
 from web.pages_read import page_number
 from web.sentences import N_
 from web.site_key import SITE
@@ -145,7 +146,7 @@ async def series_page(request: web.Request) -> web.Response:
     async with site.database.read() as tx:
         one, theme = await _find(tx, request)
         held = await series.made(tx, one.id)
-        past = [debate for debate in held.values() if debate_view.state_at(debate, tx.now) in ("closed", "concluded")]
+        past = [debate for debate in held.values() if debates.state_at(debate, tx.now) in ("closed", "concluded")]
         past.sort(key=lambda debate: debate.opens_at, reverse=True)
         number = page_number(request)
         shown = past[(number - 1) * debates.PAGE : number * debates.PAGE]
@@ -211,7 +212,7 @@ def _read_terms(form: Form, ticked: list[str], now: datetime, one: Series | None
     first, rule = now.replace(tzinfo=None), ""
     languages: tuple[str, ...] = ("en",)
     try:
-        first = arrange.read_wall(form, now)
+        first = debate_forms.read_wall(form, now)
     except Invalid as error:
         wrong |= error.fields
     else:
@@ -220,7 +221,7 @@ def _read_terms(form: Form, ticked: list[str], now: datetime, one: Series | None
         except ValueError:
             wrong["repeats"] = "rule-unknown"
     try:
-        languages = arrange.read_languages(form, ticked)
+        languages = debate_forms.read_languages(form, ticked)
     except Invalid as error:
         wrong |= error.fields
     terms = Terms(
@@ -278,7 +279,7 @@ async def _edit_page(
     stranger: str = "",
 ) -> web.Response:
     """``stranger`` is the handle among the hosts that something is wrong with."""
-    return await arrange.show_form(
+    return await debate_forms.show_form(
         request,
         "series/edit.html",
         form,
@@ -292,24 +293,8 @@ async def _edit_page(
     )
 
 
-@dataclass
-class _Asked:
-    """The hosts that a form names; ``stranger`` is the one that something is wrong with."""
-
-    ids: tuple[int, ...] = ()
-    stranger: str = ""
-
-
-async def _find_hosts(request: web.Request, actor: Actor, form: Form, asked: _Asked) -> None:
-    """Find out who is meant, with no transaction open. Raises Invalid."""
-    handles = field(form, "hosts").replace(",", " ").split()
-    if len(handles) > arrange.HOSTS_AT_ONCE:
-        raise Invalid(hosts="too-many-hosts")
-    found = []
-    for handle in handles:
-        asked.stranger = handle
-        found.append((await arrange.find_person(request, actor, handle, "hosts")).id)
-    asked.ids, asked.stranger = tuple(dict.fromkeys(found)), ""
+def _with_hosts(terms: Terms, hosts: Hosts) -> Terms:
+    return replace(terms, host_ids=tuple(person.id for person in hosts.people))
 
 
 @routes.get("/staff/series/new")
@@ -319,9 +304,10 @@ async def new_page(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         themes = await arrange.arranged(tx, actor)
     form = {
-        "theme": request.query.get("theme", ""), "time": "14:00", "minutes": str(arrange.MINUTES), "prefix": "debate",
-        "repeats": "day", "every": "1", "zone": who.timezone if who.timezone in available_timezones() else "UTC",
-        "announce_days": "21", "call_days": str(arrange.CALL_DAYS), "digest_days": str(arrange.DIGEST_DAYS),
+        "theme": request.query.get("theme", ""), "time": "14:00", "prefix": "debate", "repeats": "day", "every": "1",
+        "zone": who.timezone if who.timezone in available_timezones() else "UTC",
+        "minutes": str(debate_forms.MINUTES), "announce_days": "21", "call_days": str(debate_forms.CALL_DAYS),
+        "digest_days": str(debate_forms.DIGEST_DAYS),
         "language": who.language if who.language in clerk.LANGUAGES else "en", "languages": [],
     }  # fmt: skip
     return await _edit_page(request, form, None, themes=themes)
@@ -332,22 +318,22 @@ async def new(request: web.Request) -> web.Response:
     _, actor = auth.require_viewer(request)
     database = request.app[SITE].database
     form = await auth.read_form(request)
-    ticked = await arrange.ticked_languages(request)
+    ticked = await debate_forms.ticked_languages(request)
     async with database.read() as tx:
         themes = await arrange.arranged(tx, actor)
         now = tx.now
-    asked = _Asked()
+    hosts = Hosts()
     try:
         theme = next((each for each in themes if each.slug == field(form, "theme")), None)
         if theme is None:
             raise Invalid(theme="theme-unknown")
         terms = _read_terms(form, ticked, now)
-        await _find_hosts(request, actor, form, asked)
+        await debate_forms.find_hosts(request, actor, form, hosts)
         async with database.write() as tx:
-            one = await series.make(tx, actor, theme.actor, replace(terms, host_ids=asked.ids))
+            one = await series.make(tx, actor, theme.actor, _with_hosts(terms, hosts))
     except Invalid as error:
         typed = form | {"languages": ticked}
-        return await _edit_page(request, typed, error.fields, themes=themes, stranger=asked.stranger)
+        return await _edit_page(request, typed, error.fields, themes=themes, stranger=hosts.stranger)
     raise web.HTTPSeeOther(f"/series/{one.id}")
 
 
@@ -380,19 +366,19 @@ async def edit(request: web.Request) -> web.Response:
     _, actor = auth.require_viewer(request)
     database = request.app[SITE].database
     form = await auth.read_form(request)
-    ticked = await arrange.ticked_languages(request)
+    ticked = await debate_forms.ticked_languages(request)
     async with database.read() as tx:
         one, _theme = await _find_own(tx, request, actor)
         now = tx.now
-    asked = _Asked()
+    hosts = Hosts()
     try:
         terms = _read_terms(form, ticked, now, one)
-        await _find_hosts(request, actor, form, asked)
+        await debate_forms.find_hosts(request, actor, form, hosts)
         async with database.write() as tx:
-            await series.edit(tx, actor, one, replace(terms, host_ids=asked.ids))
+            await series.edit(tx, actor, one, _with_hosts(terms, hosts))
     except Invalid as error:
         typed = form | {"languages": ticked}
-        return await _edit_page(request, typed, error.fields, one=one, stranger=asked.stranger)
+        return await _edit_page(request, typed, error.fields, one=one, stranger=hosts.stranger)
     raise web.HTTPSeeOther(f"/staff/series/{one.id}?done=1")
 
 
@@ -451,7 +437,7 @@ async def change_date(request: web.Request) -> web.Response:
         one, _theme = await _find_own(tx, request, actor)
         now = tx.now
     try:
-        opens_at = recurrence.moment(arrange.read_wall(form, now), one.zone) if action == "move" else now
+        opens_at = recurrence.moment(debate_forms.read_wall(form, now), one.zone) if action == "move" else now
         async with database.write() as tx:
             if action == "drop":
                 await series.drop(tx, actor, one, name, reason=reason)

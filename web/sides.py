@@ -1,9 +1,9 @@
-"""The page of a debate: what it is about, and the arguments of both sides."""
+"""The page of a debate: what it is about, and the arguments of both sides. ``pages_read`` shows it for a group that is
+a debate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -13,7 +13,7 @@ from community.debate_models import Debate
 from community.models import Theme, Topic
 from community.policy import refusal, standing
 from web import debate_view, topic_view
-from web.auth import Viewer, safe_next, to_number, viewer
+from web.auth import Viewer, came_from, safe_next, to_number, viewer
 from web.render import page, topic_path
 from web.site_key import SITE
 from web.topic_view import Composer, Shown
@@ -108,8 +108,8 @@ async def _columns(tx: Tx, debate: Debate, topic: Topic, who: Viewer, order: str
 def place_of(request: web.Request, topic: Topic, number: int, *, is_new_argument: bool = False) -> str:
     """Where somebody finds a post again after a form was sent: on the page of the debate that the form stood on, if it
     is shown there, else in its topic. An argument that was just written stands on top of the newest."""
-    parts = urlsplit(request.headers.get("Referer", ""))
-    if topic.closes_at is None or not parts.path.startswith("/g/") or parts.path.count("/") > 2:
+    path, query = came_from(request)
+    if topic.closes_at is None or not path.startswith("/g/") or path.count("/") > 2:
         return topic_path(topic, number)
-    query = "?order=new" if is_new_argument else f"?{parts.query}" if parts.query else ""
-    return safe_next(parts.path + query) + f"#post-{number}"
+    query = "order=new" if is_new_argument else query
+    return safe_next(path + (f"?{query}" if query else "")) + f"#post-{number}"

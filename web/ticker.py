@@ -22,8 +22,9 @@ from typing import Any
 
 from aiohttp import HttpVersion11, web
 from sqlalchemy import or_, select
+from sqlalchemy.orm import joinedload
 
-from community import debates, posts, questions, swing
+from community import debates, questions, swing
 from community.db import Tx
 from community.models import Post, Topic
 from community.policy import ANYONE, refusal
@@ -257,15 +258,15 @@ class Ticker:
 
     async def _look_at_posts(self, changed: set[int], is_all: bool) -> list[Frame]:
         async with self._site.database.read() as tx:
-            topic = await tx.get(Topic, self._topic_id)
-            if topic is None or refusal("read", ANYONE, topic) is not None:
-                self.close()
-                return []
             if is_all:
                 self._roles = await debates.roles(tx, self._debate_id)
                 self._stale |= {"state", "poll", "questions"}
             found = await self._posts(tx, changed)
+            topic = found[0].topic if found else await tx.get_one(Topic, self._topic_id)
             now = tx.now
+        if refusal("read", ANYONE, topic) is not None:
+            self.close()
+            return []
         if len(found) == AT_ONCE:
             self._changed |= changed
             self._news.set()
@@ -277,10 +278,14 @@ class Ticker:
         return frames
 
     async def _posts(self, tx: Tx, changed: set[int]) -> list[Post]:
-        """The posts that are new, and those that are said to have changed, in order."""
+        """The posts that are new, and those that are said to have changed, in order. One query, for what is urgent."""
         query = (
             select(Post)
-            .options(*posts.SHOWN)
+            .options(
+                joinedload(Post.author, innerjoin=True),
+                joinedload(Post.reply_to).joinedload(Post.author),
+                joinedload(Post.topic, innerjoin=True),
+            )
             .where(Post.topic_id == self._topic_id, or_(Post.number > self._last, Post.id.in_(changed)))
             .order_by(Post.number)
             .limit(AT_ONCE)

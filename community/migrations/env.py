@@ -4,7 +4,7 @@ from typing import Any
 
 from alembic import context
 
-from community.models import Base, Utc
+from community.columns import Base, Utc
 
 
 def _render(kind: str, thing: Any, _context: Any) -> Any:

@@ -160,7 +160,7 @@ async def test_who_cannot_be_asked(site: Site, member: MakeMember, place: tuple[
         return await refused(site, lambda tx: panels.invite(tx, by, debate, actor, role))
 
     async with site.database.write() as tx:
-        clerk = await groups.institution(tx, "service")
+        clerk = await groups.clerk(tx)
         boss = await tx.own(clerk)
         await moderation.ban(tx, boss, await tx.get_one(Actor, debate.theme_id), bad.actor, reason="Rude")
         await panels.invite(tx, ada.actor, debate, anna.actor, "panel")
@@ -214,7 +214,7 @@ async def test_a_host_asks_the_panel_and_no_other_host(
     # Of what the clerk asked, staff hear.
     boss = await member("boss", site_role="moderator")
     async with site.database.write() as tx:
-        clerk = await groups.institution(tx, "service")
+        clerk = await groups.clerk(tx)
         await panels.answer(tx, None, await panels.invite(tx, clerk, debate, pia.actor, "panel"), False)
     assert [kind for kind, _ in await notes(site, boss)] == ["seat-answered"]
     # Whoever was excluded meanwhile cannot take the seat any more, and is no host on the side.

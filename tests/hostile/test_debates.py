@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
 
-from community import debates, following, links, members, panels
-from community.debate_models import Debate, Seat
+from community import cards, debates, following, links, members, moderation, panels, policy, posts, questions, topics
+from community.debate_models import Debate, Question, Seat
 from community.debates import Plan
-from community.models import Actor, Link, Membership, Post
+from community.models import Activity, Actor, Link, Membership, Post, Topic
+from community.policy import Refused
 from federation.dereference import store_actor
 from federation.translate import from_actor
 from federation.vocabulary import PUBLIC, format_time
@@ -171,3 +173,103 @@ async def test_invitations_come_from_who_invites(place: Place) -> None:
     for number in range(30):
         await place.accepted(invite(number), "invited", by="clerk")
     await place.in_vain(invite(31), "too-many-tries", by="clerk")
+
+
+async def test_what_is_addressed_to_a_debate_is_no_topic_of_its_own(place: Place, ours: Debate) -> None:
+    """The group would boost the opener to all who follow the debate: whoever likes would speak in its name."""
+    await place.accepted(place.peer.activity("Follow", ours.actor.uri, by="mallory"), "followed", by="mallory")
+    note = place.other.note("<p>Buy pills.</p>", by="eve", to=[PUBLIC, ours.actor.uri])
+    await place.accepted(place.other.activity("Create", note, by="eve"), "replied", at=place.other, by="eve")
+    async with place.site.database.read() as tx:
+        held = (await tx.execute(select(Post).where(Post.uri == note["id"]))).scalar_one()
+        assert held.topic_id == ours.topic_id
+        sent = await tx.execute(
+            select(Activity.document).where(Activity.direction == "out", Activity.type == "Announce")
+        )
+        assert note["id"] not in [json.loads(raw)["object"] for (raw,) in sent]
+    async with place.site.database.write() as tx:
+        anna, group = await tx.get_one(Actor, place.anna.id), await tx.get_one(Actor, ours.actor_id)
+        with pytest.raises(Refused, match="debate-has-one-floor"):
+            await topics.open(tx, anna, group, await posts.compose(tx, "Pills", title="Pills"))
+
+
+async def test_a_role_that_another_server_gives_counts_there_only(place: Place) -> None:
+    """A member of ours who hosts a debate elsewhere arranges, links and reviews nothing, here or in their name."""
+    floor = told(place.peer, "debate_h", hosts=[place.anna.uri])
+    await place.accepted(place.peer.activity("Announce", floor["id"], by="board"), "fetched", by="board")
+    async with place.site.database.read() as tx:
+        group = await tx.by_uri(Actor, place.peer.uri("debate_h"))
+        assert group is not None
+        who = await policy.standing(tx, place.anna, group.id)
+        assert who.role == "host"
+        assert all(policy.refusal(rule, who, group) for rule in ("arrange", "host", "link", "review", "hide", "seal"))
+        at_home = await policy.standing(tx, place.anna, place.group.id)
+        assert policy.refusal("moderate", at_home, None) == "moderators-only"
+
+
+async def test_a_host_leaves_with_the_seat_and_takes_no_floor_along(place: Place) -> None:
+    """A host names no moderators, who would stay; and a debate goes its course on a floor whose opener is removed."""
+    async with place.site.database.write() as tx:
+        clara = await members.find(tx, "clara")
+        assert clara is not None
+        plan = Plan("Trees in every street", OPENS + timedelta(days=3), 60, "UTC", call_at=OPENS)
+        debate = await debates.make(tx, clara, place.group, await pair(6), plan)
+        anna = await tx.get_one(Actor, place.anna.id)
+        seat = await panels.invite(tx, clara, debate, anna, "host")
+        await panels.answer(tx, anna, seat, True)
+        for person in (anna, await tx.get_one(Actor, place.theirs.author_id)):
+            with pytest.raises(Refused, match="moderators-only"):
+                await moderation.set_moderator(tx, anna, debate.actor, person, is_on=True)
+        topic = await tx.get_one(Topic, debate.topic_id)
+        opener = await posts.opener(tx, topic)
+        assert opener is not None
+        await posts.erase(tx, anna, opener, reason="gone")
+        assert topic.deleted_at is None
+        await panels.withdraw(tx, clara, debate, seat)
+        assert (await policy.standing(tx, anna, debate.actor_id)).role == "member"
+        await debates.move(tx, clara, debate, OPENS + timedelta(days=4))
+        await debates.cancel(tx, clara, debate, reason="No trees")
+        assert debate.state == "cancelled"
+
+
+async def test_a_debate_takes_so_many_questions_of_a_server(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page of a debate reads its queue, and a server has as many askers as it likes."""
+    monkeypatch.setattr(questions, "WAITING_OF_HOST", 3)
+    async with place.site.database.write() as tx:
+        clara = await members.find(tx, "clara")
+        assert clara is not None
+        plan = Plan("Benches at every stop", OPENS + timedelta(days=9), 60, "UTC")
+        debate = await debates.make(tx, clara, place.group, await pair(7), plan)
+        debate.state = "call"
+        stub = await debates.say(tx, debate, "stub", "Questions?", position="question")
+    for number in range(5):
+        place.peer.actor(f"asker_{number}")
+        note = place.peer.note(f"<p>Why {number}?</p>", by=f"asker_{number}", inReplyTo=stub.uri)
+        await place.accepted(place.peer.activity("Create", note, by=f"asker_{number}"), "replied", by=f"asker_{number}")
+    async with place.site.database.read() as tx:
+        query = select(func.count()).select_from(Question).where(Question.debate_id == debate.actor_id)
+        assert await tx.scalar(query) == 3
+        assert not await questions.refusal_to_ask(tx, debate, place.anna, await tx.get_one(Topic, debate.topic_id))
+
+
+async def test_a_refused_join_sends_nothing_of_theirs_back(place: Place, ours: Debate) -> None:
+    """Else a small answer of ours is as large as they like."""
+    join = place.peer.activity("Join", ours.actor.uri + "/event", participationMessage="x" * 100_000)
+    await place.accepted(join, "join-refused")
+    async with place.site.database.read() as tx:
+        sent = select(Activity.document).where(Activity.direction == "out", Activity.type == "Reject")
+        raw = (await tx.execute(sent.order_by(Activity.id.desc()).limit(1))).scalar_one()
+    assert json.loads(raw)["object"] == {key: join[key] for key in ("id", "type", "actor", "object")}
+    assert len(raw) < 2000
+
+
+async def test_handles_are_no_markup_in_the_mouth_of_the_clerk(place: Place) -> None:
+    """Another server may call its people what it likes; a card goes to everybody who follows the debate."""
+    document = place.peer.actor("odd") | {"preferredUsername": "[free](https://evil.example/) @anna"}
+    async with place.site.database.write() as tx:
+        odd = await store_actor(tx, from_actor(document, tx.now))
+        debate = (await tx.execute(select(Debate).where(Debate.state == "call"))).scalars().first()
+        assert debate is not None
+        written = cards.card(debate, 1, odd, "<p>Why?</p>", "")
+    assert "evil.example/" not in written.html
+    assert written.mentioned == (odd,)

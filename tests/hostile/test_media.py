@@ -23,10 +23,13 @@ def database_kind():
     return "sqlite"
 
 
-def reason(content: bytes) -> str:
-    with pytest.raises(picture.Unusable) as unusable:
+def outcome(content: bytes) -> str:
+    """Why a file is refused; '' where it is drawn. Anything else that is raised fails the test."""
+    try:
         picture.draw(BytesIO(content))
-    return unusable.value.reason
+    except picture.Unusable as unusable:
+        return unusable.reason
+    return ""
 
 
 _SMALL = images.picture("GIF", size=(20, 20))
@@ -41,16 +44,17 @@ EVIL = b"<html><script>alert('from a picture')</script></html>"
 )
 def test_bombs_are_refused_by_their_header(content: bytes) -> None:
     assert len(content) < 500_000
-    assert reason(content) == "picture-has-too-many-pixels"
+    assert outcome(content) == "picture-has-too-many-pixels"
 
 
 def test_films_are_refused_however_many_frames_they_have() -> None:
     for kind in ("GIF", "PNG", "WEBP"):
-        assert reason(images.moving(kind)) == "picture-moves"
+        assert outcome(images.moving(kind)) == "picture-moves"
 
 
 def _svg() -> bytes:
-    return b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
+    head = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)">'
+    return head + b"<script>alert(1)</script></svg>"
 
 
 def _as(kind: str, mode: str = "RGB") -> bytes:
@@ -82,26 +86,18 @@ def _as(kind: str, mode: str = "RGB") -> bytes:
     ],
 )
 def test_whatever_else_it_is_it_is_refused(content: bytes) -> None:
-    assert reason(content) == "not-a-picture"
+    assert outcome(content) == "not-a-picture"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_truncated_and_broken_files_are_refused_or_drawn_and_never_worse(kind: str) -> None:
     whole = images.picture(kind)
     for part in (8, 20, 60, len(whole) // 2, len(whole) - 30):
-        try:
-            picture.draw(BytesIO(whole[:part]))
-        except picture.Unusable as unusable:
-            assert unusable.reason == "not-a-picture"
-        else:
-            assert part > len(whole) // 3, "hardly anything of it was there"
+        assert outcome(whole[:part]) == "not-a-picture" or part > len(whole) // 3, "hardly anything of it was there"
     for at in range(12, len(whole), max(1, len(whole) // 40)):
         broken = bytearray(whole)
         broken[at] ^= 0xFF
-        try:
-            picture.draw(BytesIO(bytes(broken)))
-        except picture.Unusable as unusable:
-            assert unusable.reason in ("not-a-picture", "picture-has-too-many-pixels", "picture-moves")
+        assert outcome(bytes(broken)) in ("", "not-a-picture", "picture-has-too-many-pixels", "picture-moves")
 
 
 def _archive() -> bytes:

@@ -55,7 +55,7 @@ async def _play(
 ) -> str:
     _move(site, min(now, opens_at - CALLED - DAY))
     async with site.database.write() as tx:
-        clerk = await groups.institution(tx, "service")
+        clerk = await groups.clerk(tx)
         plan = debates.Plan(
             f"Every new roof should collect its own rain ({name})", opens_at, 24 * 60, "Europe/Paris",
             text="Roofs catch rain that now runs into the *sewer*.\n\nShould it be kept?", call_at=opens_at - CALLED,

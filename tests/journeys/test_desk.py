@@ -76,7 +76,7 @@ async def test_the_desk_while_questions_come_in(
     # What is sent leaves the list, and the focus goes on to what comes next.
     await second.get_by_role("button", name="Decline").click()
     await expect(incoming).to_have_count(1)
-    await expect(queue.get_by_text("1 not taken, and why")).to_be_visible()
+    await expect(queue.get_by_text("1 declined, and why")).to_be_visible()
     assert await desk.evaluate("document.activeElement !== document.body")
 
     # An answer of the panel arrives by itself; an error shows the page that says it, with what was typed.

@@ -194,7 +194,7 @@ async def test_the_hour(open_page: OpenPage, folkmoot: Folkmoot, debate: Debate,
         await text.fill("One more thing")
         move_to(clock, 61)
         for page in (guest, member):
-            await expect(page.locator("#live-status")).to_contain_text("The hour is over.", timeout=30_000)
+            await expect(page.locator("#live-status")).to_contain_text("The debate is over.", timeout=30_000)
             await expect(page.get_by_role("link", name="See the result")).to_be_visible()
         await expect(text).to_have_value("One more thing")
         await text.focus()

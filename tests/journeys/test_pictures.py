@@ -87,9 +87,7 @@ async def test_pictures_are_put_into_a_reply_and_seen_by_another(
     await shoot(other, "pictures-phone")
 
 
-async def test_progress_is_shown_and_an_upload_can_be_cancelled(
-    open_page: OpenPage, topic: str, tmp_path: Path
-) -> None:
+async def test_progress_is_shown_and_an_upload_can_be_cancelled(open_page: OpenPage, topic: str) -> None:
     page = await open_page(topic, as_="planner")
     await page.route("**/media", lambda route: None)  # it never answers
     await page.get_by_label("Your reply").fill("Wait for it")
@@ -112,14 +110,14 @@ async def test_progress_is_shown_and_an_upload_can_be_cancelled(
 
 async def test_a_picture_is_added_by_keyboard(open_page: OpenPage, topic: str, word: str, tmp_path: Path) -> None:
     page = await open_page(topic, as_="resident")
+    photo = tmp_path / "keys.png"
+    photo.write_bytes(images.picture())
+    # Listening from the start: the browser takes a moment to hand its dialogs over.
+    page.on("filechooser", lambda chooser: chooser.set_files([photo]))
     await page.get_by_label("Your reply").focus()
     await page.keyboard.type(f"By keyboard {word}")
     await tab_to(page, page.get_by_role("button", name="Add a picture"))
-    photo = tmp_path / "keys.png"
-    photo.write_bytes(images.picture())
-    async with page.expect_file_chooser() as chosen:
-        await page.keyboard.press("Enter")
-    await (await chosen.value).set_files([photo])
+    await page.keyboard.press("Enter")
     await expect(page.get_by_label(DESCRIBE)).to_be_focused()
     await page.keyboard.type("Keys")
     await page.keyboard.press("Enter")

@@ -127,7 +127,7 @@ async def test_followers_of_the_theme_see_the_milestones_and_nothing_else(house:
 
     # A milestone that is deleted is withdrawn by both who boosted it.
     async with house.site.database.write() as tx:
-        clerk = await groups.institution(tx, "service")
+        clerk = await groups.clerk(tx)
         live = await tx.by_uri(Post, told[2])
         assert live is not None
         await posts.erase(tx, clerk, live)
@@ -196,7 +196,7 @@ async def test_the_event_goes_to_calendars_and_follows_what_becomes_of_the_debat
         assert inner == updates[0]
         assert not [each for each in sent["mastodon"] if uri in json.dumps(each)]
     assert told["eventStatus"].endswith("EventCancelled")
-    assert "This debate will not take place. No hall." in told["summary"]
+    assert "This debate was cancelled. No hall." in told["summary"]
     assert told["joinMode"] == "none"
 
 

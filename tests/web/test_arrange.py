@@ -13,7 +13,7 @@ from community.debate_models import Debate, Seat, Series
 from community.models import Actor, Host, Membership, Notification
 from tests.conftest import pair
 from tests.web.forms import send
-from web.arrange import read_plan
+from web.debate_forms import read_plan
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"])
 NOW = datetime(2026, 12, 1, 9, tzinfo=UTC)

@@ -36,7 +36,7 @@ def test_first_steps(run: Run) -> None:
     explained = run("explain", reply.stdout.strip())
     assert "sent Create" in explained.stdout
     assert "number 2 of" in explained.stdout
-    assert run("migrate").stdout == "The tables are at version 0002.\n"
+    assert run("migrate").stdout == "The tables are at version 0004.\n"
     assert run("doctor").exit_code == 0
 
 

@@ -172,7 +172,7 @@ async def test_before_and_after_and_what_does_not_take_place(
         debate = await tx.get_one(Debate, floor.debate.actor_id)
         await debates.cancel(tx, floor.admin.actor, debate, reason="Nobody can come.")
     page = await read(client, path_of(floor))
-    assert "This debate does not take place. Nobody can come." in re.sub(r"</?b>", "", page)
+    assert "This debate was cancelled. Nobody can come." in re.sub(r"</?b>", "", page)
     assert "debate.ics" not in page
     assert 'role="timer"' not in page
     listed = await read(client, "/debates")

@@ -49,7 +49,7 @@ async def test_a_series_from_its_form_to_its_debates(
     answer = await send(client, "/staff/series/new", **{**FORM, "hosts": "@hana"})
     assert (answer.status, answer.headers["Location"]) == (303, "/series/1"), await answer.text()
     page = await read(client, "/series/1")
-    assert "Comes every month on the 18th, 14:00 (Europe/Paris), 1 hour." in " ".join(page.split())
+    assert "Takes place every month on the 18th, 14:00 (Europe/Paris), 1 hour." in " ".join(page.split())
     assert "Friday 18 December 2026, 14:00 (Europe/Paris)" in page
     assert "In shorter months" not in page
     assert "/staff/series/1/dates" in page

@@ -246,6 +246,15 @@ async def test_hidden_words_are_told_to_nobody_and_states_to_all(hour, client, s
         assert "/results" in one.last("state")["html"]
         await french.until(lambda each: (each.last("state") or {}).get("state") == "closed")
         following.cancel()
+        # What nobody may read any more is told to nobody.
+        async with hour.site.database.write() as tx:
+            (await tx.get_one(Topic, hour.debate.topic_id)).hidden_reason = "not for this house"
+            tx.signal(f"topic:{hour.debate.topic_id}", 0)
+        channel = f"debate:{hour.debate.actor_id}"
+        async with asyncio.timeout(20):
+            while hour.site.database.hub.listeners(channel):
+                await asyncio.sleep(0.02)
+        assert (await client.get(f"{hour.path}/events")).status == 404
     assert (await client.get("/g/water/live/events")).status == 404
     assert (await client.get("/g/nowhere/live")).status == 404
 

@@ -15,7 +15,7 @@ function prepare(box) {
   const list = box.querySelector("[data-uploads]");
   const said = box.querySelector("[data-said]");
   const words = box.dataset;
-  pick.hidden = false;
+  box.hidden = false;
   const waiting = [];
   let running = 0;
   let number = 0;
@@ -81,6 +81,7 @@ function prepare(box) {
   function refuse(item, text) {
     item.classList.add("is-refused");
     item.querySelector("progress").hidden = true;
+    item.querySelector("[data-cancel]").textContent = item.querySelector("[data-drop]").textContent;
     show(item, text);
   }
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from community.models import Utc
+from community.columns import Utc
 
 revision = "0003"
 down_revision = "0002"
