@@ -133,7 +133,8 @@ def _address(tx: Tx, post: Post) -> str:
 
 
 def _name(actor: Actor) -> str:
-    return text.literal(actor.name.strip() or actor.handle)
+    """A name as plain words, also where it is an address."""
+    return text.literal(actor.name.strip() or actor.handle).replace(".", "\\.").replace(":", "\\:")
 
 
 def _host(tx: Tx, actor: Actor) -> str:

@@ -184,10 +184,11 @@ async def withdraw(tx: Tx, by: Actor, debate: Debate, seat: Seat) -> bool:
     by, seat = await tx.own(by), await tx.own(seat)
     debate = await tx.lock(Debate, debate.actor_id)
     await _require(tx, by, debate, seat.role)
-    reason = debates.refusal_when_over(debate, tx.now)
-    if reason is not None:
-        raise Refused(reason)
     seat = await tx.lock(Seat, (seat.debate_id, seat.actor_id))
+    reason = debates.refusal_when_over(debate, tx.now)
+    # Who keeps order with a seat can lose it also after the end.
+    if reason is not None and seat.state != "accepted":
+        raise Refused(reason)
     if seat.state not in ("invited", "accepted"):
         return False
     had_it = seat.state == "accepted"

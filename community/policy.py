@@ -232,9 +232,11 @@ def _delete(who: Standing, post: Post) -> str | None:
     if post.deleted_at is not None:
         return "post-is-deleted"
     # A suspended author may still take back what they said; that only makes less of it.
-    if who.is_author(post) or who.is_moderator:
+    if who.is_author(post):
         return None
-    return "only-the-author"
+    if post.part and who.role == "host" and not who.is_staff:
+        return "moderators-only"  # the clerk's own posts are no host's to take away
+    return None if who.is_moderator else "only-the-author"
 
 
 @rule("vote")
@@ -311,7 +313,8 @@ def _arrange(who: Standing, _theme: Any) -> str | None:
     stopped = _is_stopped(who)
     if stopped:
         return stopped
-    is_allowed = who.is_moderator or who.site_role == "editor"
+    # A host is one in a debate, which is no theme to set up more of them in.
+    is_allowed = who.is_staff or who.role in ("moderator", "owner") or who.site_role == "editor"
     return None if is_allowed and not who.group_host else "editors-only"
 
 

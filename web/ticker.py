@@ -30,7 +30,7 @@ from community.models import Post, Topic
 from community.policy import ANYONE, refusal
 from federation.site import Site
 from web import debate_view, live_debate, topic_view
-from web.auth import NOBODY
+from web.auth import NOBODY, client_address
 from web.live_debate import Item
 from web.render import language_of, piece
 from web.site_key import SITE
@@ -50,6 +50,7 @@ BUFFER_MAX = 256 * 1024  # what a reader who does not read may leave waiting, in
 HELD_MAX = 200  # so many things are kept for those who come back after a break
 AT_ONCE = 100  # posts of one look, and streams that are written to before others have their turn
 STREAMS_MAX = 10_000  # in one process
+ADDRESS_MAX = 1_500  # by one address, behind which there may be a whole town hall
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class Stream:
     """One open page. What it has not read yet waits in its connection, up to a limit; then it is let go, and comes back
     for what it missed. So nobody waits for it."""
 
-    def __init__(self, transport: asyncio.Transport, *, is_chunked: bool) -> None:
+    def __init__(self, transport: asyncio.Transport, address: str, *, is_chunked: bool) -> None:
+        self.address = address
         self._transport = transport
         self._is_chunked = is_chunked
         self.ended = asyncio.Event()
@@ -429,6 +431,7 @@ class Tickers:
 
     async def one(self, slug: str, language: str) -> Ticker:
         """The ticker of a debate, which begins where there is none. Raises NotThere."""
+        slug = slug.lower()  # every spelling of an address is the same debate
         key = (slug, language)
         async with self._lock:
             held = self._held.get(key)
@@ -444,8 +447,10 @@ class Tickers:
         if key in self._held and self._held[key][0] is ticker:
             del self._held[key]
 
-    def watching(self) -> int:
-        return sum(len(ticker.streams) for ticker, _ in self._held.values())
+    def is_full(self, address: str) -> bool:
+        """Whether there is no room for one more page, or for one more from this address."""
+        streams = [stream for ticker, _ in self._held.values() for stream in ticker.streams]
+        return len(streams) >= STREAMS_MAX or sum(stream.address == address for stream in streams) >= ADDRESS_MAX
 
     async def close(self) -> None:
         """End all streams."""
@@ -472,7 +477,8 @@ def set_up(app: web.Application) -> None:
 async def events(request: web.Request) -> web.StreamResponse:
     """What happens from a mark on; the browser sends the last one that it has seen when it comes back."""
     tickers = request.app[TICKERS]
-    if tickers.watching() >= STREAMS_MAX:
+    address = client_address(request)
+    if tickers.is_full(address):
         raise web.HTTPServiceUnavailable(
             text="Too many are watching through this server.", headers={"Retry-After": "30"}
         )
@@ -484,7 +490,7 @@ async def events(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
     if request.transport is None:
         return response
-    stream = Stream(request.transport, is_chunked=request.version >= HttpVersion11)
+    stream = Stream(request.transport, address, is_chunked=request.version >= HttpVersion11)
     with ticker.joined(stream, seen), contextlib.suppress(TimeoutError):
         if not ticker.is_closed:
             # Those who came at the same moment do not leave at the same moment.

@@ -273,3 +273,12 @@ async def test_handles_are_no_markup_in_the_mouth_of_the_clerk(place: Place) -> 
         written = cards.card(debate, 1, odd, "<p>Why?</p>", "")
     assert "evil.example/" not in written.html
     assert written.mentioned == (odd,)
+
+
+async def test_a_host_takes_nothing_of_the_house_away_and_sets_up_nothing() -> None:
+    """A host keeps order in their debate; the clerk's posts and further debates are not theirs."""
+    host = policy.Standing(actor=Actor(id=5, kind="person", host="", state="active", moved_to=""), role="host")
+    said = Post(author_id=1, part="closing-poll")
+    assert policy.refusal("delete", host, said) == "moderators-only"
+    assert policy.refusal("delete", host, Post(author_id=1, part="")) is None
+    assert policy.refusal("arrange", host, None) == "editors-only"
