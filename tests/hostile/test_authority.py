@@ -448,7 +448,7 @@ async def test_rule_28_no_moderation_by_strangers(place: Place, kind: str) -> No
         await mallory_in_vain(place, kind.split()[0], about, outcome, target=target)
 
 
-@pytest.mark.parametrize("kind", ["Ignore", "Invite", "Join"])
+@pytest.mark.parametrize("kind", ["Ignore", "TentativeAccept"])
 async def test_rule_28_what_is_not_understood(place: Place, kind: str) -> None:
     """Rule 28: whatever else other software moderates with changes nothing."""
     await mallory_in_vain(place, kind, place.peer.uri("mallory"), "type-unsupported", target=place.group.uri)
