@@ -353,8 +353,5 @@ async def fragment(request: web.Request, template: str, **context: Any) -> web.R
 
 
 def set_up(app: web.Application) -> None:
-    """Serve what every page needs, and read every template once: a mistake in one shows at the start."""
+    """Serve what every page needs. Templates are read when they are first shown, which lets the server start at once."""
     app.add_routes(assets.routes)
-    env = environment("en")
-    for name in env.list_templates():
-        env.get_template(name)

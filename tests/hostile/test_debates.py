@@ -223,7 +223,7 @@ async def test_a_host_leaves_with_the_seat_and_takes_no_floor_along(place: Place
         topic = await tx.get_one(Topic, debate.topic_id)
         opener = await posts.opener(tx, topic)
         assert opener is not None
-        await posts.erase(tx, anna, opener, reason="gone")
+        await posts.erase(tx, clara, opener, reason="gone")
         assert topic.deleted_at is None
         await panels.withdraw(tx, clara, debate, seat)
         assert (await policy.standing(tx, anna, debate.actor_id)).role == "member"
