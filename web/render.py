@@ -353,5 +353,5 @@ async def fragment(request: web.Request, template: str, **context: Any) -> web.R
 
 
 def set_up(app: web.Application) -> None:
-    """Serve what every page needs. Templates are read when they are first shown, which lets the server start at once."""
+    """Serve what every page needs. Templates are read when they are first shown: the server starts at once."""
     app.add_routes(assets.routes)
