@@ -38,9 +38,16 @@ PASSWORD = "correct horse battery"
 SECRET = bytes(range(32))
 
 
+# The files whose tests take longest: they begin first, so that no process is alone with one at the end.
+LONG = frozenset(["test_debate_cities", "test_debate_played", "test_demo", "test_kill", "test_live", "test_three_cities",
+                  "test_two_servers"])  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests say in plain words when Chromium is missing; where CI is set that is an error."""
     from tests.browser import CHROMIUM
+
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
     if CHROMIUM is None and not os.environ.get("CI"):
         reason = "Chromium is not installed: install the operating system's package `chromium` for the browser tests"

@@ -135,7 +135,7 @@ def test_after_all_is_quiet_both_show_the_same(sqlite_template: Path) -> None:
     run_state_machine_as_test(
         TwoServers,
         settings=settings(
-            max_examples=int(os.environ.get("FOLKMOOT_EXAMPLES", "6")),
+            max_examples=int(os.environ.get("FOLKMOOT_EXAMPLES", "4")),
             stateful_step_count=25,
             deadline=None,
             derandomize="FOLKMOOT_EXAMPLES" not in os.environ,

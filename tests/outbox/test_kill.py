@@ -34,7 +34,7 @@ from federation.site import Site
 from tests.conftest import PASSWORD, MakeMember, MakeTheme
 from tests.peer import Peer
 
-KILLS = {"sqlite": 30, "postgresql": 6}
+KILLS = {"sqlite": 20, "postgresql": 6}
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 _DOWN = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
