@@ -39,8 +39,9 @@ SECRET = bytes(range(32))
 
 
 # The files whose tests take longest: they begin first, so that no process is alone with one at the end.
-LONG = frozenset(["test_debate_cities", "test_debate_played", "test_demo", "test_kill", "test_live", "test_three_cities",
-                  "test_two_servers"])  # fmt: skip
+LONG = frozenset(
+    f"test_{name}" for name in ("debate_cities", "debate_played", "demo", "kill", "live", "three_cities", "two_servers")
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
