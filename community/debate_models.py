@@ -75,6 +75,7 @@ class Debate(Base):
     reason: Mapped[str] = mapped_column(default="")  # why it was cancelled or moved
     conclusion_source: Mapped[str] = mapped_column(default="")
     conclusion_html: Mapped[str] = mapped_column(default="")
+    proposals: Mapped[list[str]] = mapped_column(default=list, server_default="[]")  # for the agenda, one title each
     digest_title: Mapped[str] = mapped_column(default="")
     digest_summary: Mapped[str] = mapped_column(default="")
     digest_source: Mapped[str] = mapped_column(default="")

@@ -272,9 +272,9 @@ async def save(
         raise Invalid(text="digest-changed-meanwhile")
     if is_ready and debate.digest_state != "sent" and (debate.digest_at is None or debate.digest_at <= tx.now):
         raise Refused("digest-time-is-past")
-    if (title, summary, source) != (debate.digest_title, debate.digest_summary, debate.digest_source):
+    if is_ready or (title, summary, source) != (debate.digest_title, debate.digest_summary, debate.digest_source):
         debate.digest_title, debate.digest_summary, debate.digest_source = title, summary, source
-        debate.digest_editor_id = by.id
+        debate.digest_editor_id = by.id  # who calls it ready has read it: from now on it is theirs
     if debate.digest_state == "sent":
         await _correct(tx, debate)
     else:

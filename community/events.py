@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from community.agenda_models import Agenda, Contributor, Item, Source
+from community.article_models import Article
 from community.db import Tx
 from community.debate_models import Debate, Seat
 from community.models import Activity, Actor, Ballot, Link, Membership, Poll, PollOption, Post, Quote, Report, Topic
@@ -208,6 +210,59 @@ class JoinAsked(Event):
     debate: Debate
     by: Actor
     request: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ArticleChanged(Event):
+    """An article came a step on: ``what`` is review, approved, returned, scheduled, published, edited (once it is
+    published) or withdrawn."""
+
+    article: Article
+    by: Actor
+    what: str
+
+
+@dataclass(frozen=True)
+class AgendaChanged(Event):
+    """The event of an agenda was made or changed: ``what`` is made, edited, closed, opened, over or told (its Article
+    was written anew)."""
+
+    agenda: Agenda
+    by: Actor
+    what: str
+
+
+@dataclass(frozen=True)
+class ItemChanged(Event):
+    """An item of an agenda was proposed, edited, shortlisted, scheduled, declined, merged, split (another was made of
+    it), reopened or withdrawn; ``by`` is who did it."""
+
+    item: Item
+    agenda: Agenda
+    by: Actor
+    what: str
+
+
+@dataclass(frozen=True)
+class Cited(Event):
+    """What somebody said was put behind an item."""
+
+    source: Source
+    item: Item
+    agenda: Agenda
+    by: Actor
+
+
+@dataclass(frozen=True)
+class ContributorTold(Event):
+    """Somebody elsewhere is to hear that they are cited: ``text`` is the clerk's Markdown, ``link`` where they can
+    object, known to them alone."""
+
+    contributor: Contributor
+    actor: Actor
+    text: str
+    language: str
+    link: str
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
 from community import text
+from community.agenda_models import Agenda
 from community.db import Tx
 from community.debate_models import Debate
 from community.events import ActorChanged, MembershipChanged, emit
@@ -49,7 +50,7 @@ async def found(tx: Tx, instance_keys: KeyPair, clerk_keys: KeyPair) -> None:
 
 
 async def themes(tx: Tx) -> list[Theme]:
-    """The themes of this instance in their order, without the places elsewhere and without debates."""
+    """The themes of this instance in their order, without the places elsewhere, debates and agendas."""
     query = select(Theme).where(Theme.actor_id.in_(ours())).order_by(Theme.position, Theme.slug)
     return list((await tx.execute(query)).scalars())
 
@@ -59,7 +60,12 @@ def ours() -> Select[Any]:
     return (
         select(Theme.actor_id)
         .join(Actor, Actor.id == Theme.actor_id)
-        .where(Actor.host == "", Actor.kind == "group", Theme.actor_id.not_in(select(Debate.actor_id)))
+        .where(
+            Actor.host == "",
+            Actor.kind == "group",
+            Theme.actor_id.not_in(select(Debate.actor_id)),
+            Theme.actor_id.not_in(select(Agenda.actor_id)),
+        )
     )
 
 

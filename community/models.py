@@ -1,5 +1,5 @@
-"""The tables. Integer keys inside, URIs outside; all times aware and UTC. Those of debates stand in
-``debate_models``, those of pictures in ``media_models``.
+"""The tables. Integer keys inside, URIs outside; all times aware and UTC. Those of debates,
+articles, agendas and pictures stand in ``debate_models``, ``article_models``, ``agenda_models`` and ``media_models``.
 
 An *actor* is who somebody is; an *account* is that they can log in here. Local members, remote members, themes and
 other servers' groups are rows of one table.
@@ -239,7 +239,7 @@ class Post(Base):
     quote_uri: Mapped[str] = mapped_column(default="")  # the post that this one quotes
     # In a debate: for, against or question, by itself or as the post that it answers; and what an institutional post is
     # there for: motion, stub, reminder, live, opening-poll, closing-poll, card, notice, closed, conclusion, cancelled,
-    # moved.
+    # moved; of an agenda: item, agenda.
     position: Mapped[str] = mapped_column(default="", server_default="")
     part: Mapped[str] = mapped_column(default="", server_default="")
     created_at: Mapped[datetime]
@@ -405,7 +405,9 @@ class Notification(Base):
     id: Mapped[int] = own_id()
     account_id: Mapped[int] = to("account.actor_id")
     # reply, mention, like, approved, sign-up, report, link, follow, moved, refused; of debates: seat, seat-answered,
-    # debate, debate-made, question-accepted (-merged, -declined, -answered), digest
+    # debate, debate-made, question-accepted (-merged, -declined, -answered), digest; of articles: article-review,
+    # article-approved, article-returned, article-published; of agendas: cited, item-shortlisted (-scheduled, -declined,
+    # -merged)
     kind: Mapped[str]
     actor_id: Mapped[int | None] = to("actor.id")
     post_id: Mapped[int | None] = to("post.id", index=True)

@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import select
 
+from community.agenda_models import Agenda
+from community.article_models import Article
 from community.db import Tx
 from community.models import Account, Actor, Host, Membership, Poll, Post, Topic
 
@@ -352,6 +354,43 @@ def _seal(who: Standing, _actor: Any) -> str | None:
     if stopped:
         return stopped
     return None if who.is_staff else "moderators-only"
+
+
+@rule("write-article")
+def _write_article(who: Standing, _article: Any) -> str | None:
+    """Write for the blog, see and correct what other editors write."""
+    return _is_stopped(who) or (None if who.is_staff or who.site_role == "editor" else "editors-only")
+
+
+@rule("approve-article")
+def _approve_article(who: Standing, article: Article) -> str | None:
+    """Be the second pair of eyes: not of what one wrote alone."""
+    refused = _write_article(who, article)
+    is_own = who.actor is not None and article.author_id == article.editor_id == who.actor.id
+    return refused or ("own-article" if is_own else None)
+
+
+@rule("propose")
+def _propose(who: Standing, agenda: Agenda) -> str | None:
+    """Put something on an agenda, or more behind an item: for members here; for staff also once it is closed."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    if not who.account_state and not who.site_role:
+        return "sign-in-first"
+    if agenda.state == "open" or (agenda.state == "closed" and _curate(who, agenda) is None):
+        return None
+    return "agenda-is-closed" if agenda.state == "closed" else "agenda-is-over"
+
+
+@rule("curate")
+def _curate(who: Standing, _agenda: Any) -> str | None:
+    """Decide what is on an agenda: shortlist, schedule, decline, merge and split its items."""
+    stopped = _is_stopped(who)
+    if stopped:
+        return stopped
+    is_allowed = who.is_staff or who.role in ("moderator", "owner") or who.site_role == "editor"
+    return None if is_allowed and not who.group_host else "editors-only"
 
 
 @rule("follow")

@@ -11,12 +11,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from community import agenda_models as _agenda_models
+from community import article_models as _article_models
 from community import debate_models as _debate_models
 from community import media_models as _media_models
 from community.columns import Base
 from community.db import Database
 
-_ = (_debate_models, _media_models)  # whose tables are to be known as well
+_ = (_agenda_models, _article_models, _debate_models, _media_models)  # whose tables are to be known as well
 
 
 def _config() -> Config:

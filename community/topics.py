@@ -9,6 +9,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import joinedload
 
 from community import groups, hosts, links, posts, text
+from community.agenda_models import Agenda
 from community.db import Tx
 from community.debate_models import Debate
 from community.events import PostCreated, TopicChanged, emit
@@ -34,6 +35,8 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     debate = await tx.find(Debate, group.id)
     if debate is not None and debate.topic_id is not None and (group.is_local or author.is_local):
         raise Refused("debate-has-one-floor")
+    if author.kind != "service" and await tx.find(Agenda, group.id) is not None:
+        raise Refused("agenda-takes-proposals")
     place = await groups.ensure_place(tx, group)
     if not written.uri:
         written = replace(written, kind="Article" if written.abstract else place.object_type)
@@ -262,8 +265,11 @@ async def move(tx: Tx, by: Actor, topic: Topic, theme: Theme, *, reason: str = "
     require("moderate", await standing(tx, by, topic.group_id), topic)
     theme = await tx.own(theme)
     require("moderate", await standing(tx, by, theme.actor_id), topic)
-    if any([await tx.find(Debate, group_id) is not None for group_id in (topic.group_id, theme.actor_id)]):
-        raise Refused("debate-has-one-floor")
+    for group_id in (topic.group_id, theme.actor_id):
+        if await tx.find(Debate, group_id) is not None:
+            raise Refused("debate-has-one-floor")
+        if await tx.find(Agenda, group_id) is not None:
+            raise Refused("agenda-takes-proposals")
     if theme.actor_id == topic.group_id:
         return
     old_group_id = topic.group_id

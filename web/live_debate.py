@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from community import debates, groups, polls, posts, questions, reactions, swing, text
+from community import debates, groups, polls, posts, questions, reactions, record, swing, text
 from community.db import Tx
 from community.debate_models import Debate
 from community.models import Actor, Post, Topic
@@ -108,9 +108,7 @@ async def newest(tx: Tx, topic: Topic, roles: dict[int, str], feed: str, limit: 
         .options(*posts.SHOWN)
         .where(
             Post.topic_id == topic.id,
-            Post.deleted_at.is_(None),
-            Post.hidden_reason == "",
-            Actor.state != "suspended",
+            record.is_public(),
             chosen,
         )
         .order_by(Post.number.desc())
