@@ -33,6 +33,7 @@ class Article(Base):
     language: Mapped[str] = mapped_column(default="")
     family: Mapped[int] = mapped_column(default=0, index=True)
     picture_id: Mapped[int | None] = to("media.id")
+    picture_alt: Mapped[str] = mapped_column(default="")  # in the language of the article
     note: Mapped[str] = mapped_column(default="")  # what the second editor said when it was sent back
     post_id: Mapped[int | None] = to("post.id", unique=True)
     created_at: Mapped[datetime]

@@ -18,7 +18,7 @@ _QUOTED = re.compile(r"<blockquote>(.*)</blockquote>", re.DOTALL)
 _NUMBER = re.compile(r"Q(\d{1,6})\b")
 _ODD = re.compile(r"[^\w.-]+")
 _HOLE = "\ue000"
-_MARKS = re.compile(r"([\\`*_{}\[\]()#<>!|~&])")
+_JOINTS = re.compile(r"(?<!\\)[.:]")
 
 
 def html_of(post: Post, card: Post | None = None) -> str:
@@ -32,6 +32,11 @@ def handle_of(actor: Actor) -> str:
     """A handle as the clerk writes it: other servers may have any characters in theirs, a link among them."""
     handle = _ODD.sub("", actor.handle)
     return f"@{handle}@{actor.host}" if actor.host else f"@{handle}"
+
+
+def name_of(actor: Actor) -> str:
+    """A name as Markdown that says just this: nothing is marked in it, and no link is made where it is an address."""
+    return _JOINTS.sub(r"\\\g<0>", text.literal(actor.name.strip() or actor.handle))
 
 
 def written(debate: Debate, part: str, source: str, asker: Actor | None = None) -> posts.Written:
@@ -67,11 +72,6 @@ def number_of(card: Post) -> int:
     return int(found[1]) if found is not None else 0
 
 
-def as_words(name: str) -> str:
-    """A name as Markdown that shows it as it is."""
-    return _MARKS.sub(r"\\\1", name)
-
-
 # --- Word to whoever asked -------------------------------------------------------------------------------------------
 
 
@@ -99,7 +99,7 @@ async def tell(
     blanks = {
         "asker": handle_of(asker),
         "number": about.number,
-        "by": as_words(author.name.strip() or author.handle),
+        "by": name_of(author),
         "reason": question.reason,
         "link": shown.url or shown.uri,
     }

@@ -5,10 +5,10 @@ A debate names its languages; the clerk writes in the first of them, in English 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_interval, format_time
 
 LANGUAGES = ("en", "fr", "es")
 # The sides in the order in which polls offer them.
@@ -73,6 +73,16 @@ _WORDS: dict[str, dict[str, str]] = {
         "digest-next-text": "Everything that was said: {link}",
         "digest-none": "Nothing.",
         "series-text": "The motion and the panel are made known here before questions are called for.",
+        "agenda-about": "The agenda of an event: {place}, {when}. Follow it to hear of every item that is proposed.",
+        "item": "{summary}\n\n{state}\n\n**Favourite this post to support it.** What people said that is behind it, "
+        "and where they said it: {link}",
+        "item-proposed": "*Proposed by {by} for the agenda of {event}.*",
+        "item-shortlisted": "*On the shortlist for {event}.*",
+        "item-scheduled": "*On the agenda of {event}: {when}{room}.*",
+        "item-declined": "*Not on the agenda of {event}: {reason}*",
+        "item-merged": "*Merged with “{other}”, item {number} of the agenda of {event}: {link}*",
+        "item-room": ", {room}",
+        "item-of-debate": "Proposed by the conclusion of the debate of {date}: {motion}",
     },
     "fr": {
         "for": "Pour",
@@ -134,6 +144,17 @@ _WORDS: dict[str, dict[str, str]] = {
         "digest-next-text": "Tout ce qui a été dit : {link}",
         "digest-none": "Rien.",
         "series-text": "La motion et le panel sont annoncés ici avant l'appel à questions.",
+        "agenda-about": "L'ordre du jour d'un événement : {place}, {when}. Suivez-le pour apprendre chaque point "
+        "proposé.",
+        "item": "{summary}\n\n{state}\n\n**Mettez ce message en favori pour le soutenir.** Ce qui s'est dit à son "
+        "origine, et où : {link}",
+        "item-proposed": "*Proposé par {by} pour l'ordre du jour de {event}.*",
+        "item-shortlisted": "*Présélectionné pour {event}.*",
+        "item-scheduled": "*À l'ordre du jour de {event} : {when}{room}.*",
+        "item-declined": "*Pas à l'ordre du jour de {event} : {reason}*",
+        "item-merged": "*Joint à « {other} », point {number} de l'ordre du jour de {event} : {link}*",
+        "item-room": ", {room}",
+        "item-of-debate": "Proposé par la conclusion du débat du {date} : {motion}",
     },
     "es": {
         "for": "A favor",
@@ -195,6 +216,16 @@ _WORDS: dict[str, dict[str, str]] = {
         "digest-next-text": "Todo lo que se dijo: {link}",
         "digest-none": "Nada.",
         "series-text": "La moción y el panel se dan a conocer aquí antes de pedir preguntas.",
+        "agenda-about": "El orden del día de un encuentro: {place}, {when}. Sígalo para saber de cada punto propuesto.",
+        "item": "{summary}\n\n{state}\n\n**Marque este mensaje como favorito para apoyarlo.** Lo que se dijo en su "
+        "origen, y dónde: {link}",
+        "item-proposed": "*Propuesto por {by} para el orden del día de {event}.*",
+        "item-shortlisted": "*Preseleccionado para {event}.*",
+        "item-scheduled": "*En el orden del día de {event}: {when}{room}.*",
+        "item-declined": "*Fuera del orden del día de {event}: {reason}*",
+        "item-merged": "*Unido a «{other}», punto {number} del orden del día de {event}: {link}*",
+        "item-room": ", {room}",
+        "item-of-debate": "Propuesto por la conclusión del debate del {date}: {motion}",
     },
 }
 
@@ -221,6 +252,14 @@ def when(at: datetime, zone: str, language: str) -> str:
 def day(at: datetime, zone: str, language: str) -> str:
     """A date in words: '18 December 2026'."""
     return format_datetime(at.astimezone(ZoneInfo(zone)), "d MMMM y", locale=_locale(language))
+
+
+def days(first: date, last: date, language: str) -> str:
+    """Days in words: '13 July 2027', '13 – 15 July 2027'."""
+    language = _locale(language)
+    if first == last:
+        return format_date(first, "d MMMM y", locale=language)
+    return format_interval(first, last, "yMMMMd", locale=language)
 
 
 def month(at: datetime, zone: str, language: str) -> str:

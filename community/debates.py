@@ -264,11 +264,17 @@ async def part_of(tx: Tx, debate: Debate, part: str, position: str = "") -> Post
     return (await tx.execute(query.order_by(Post.number.desc()).limit(1))).scalar_one_or_none()
 
 
+def signal(tx: Tx, debate: Debate, post: Post | None = None) -> None:
+    """Tell the open pages of a debate that something has changed; on its floor ``post`` alone, where that is said."""
+    tx.signal(f"debate:{debate.actor_id}", 0)
+    if debate.topic_id is not None:
+        tx.signal(f"topic:{debate.topic_id}", post or 0)
+
+
 async def _changed(tx: Tx, debate: Debate, what: str) -> None:
     debate.changed_at = tx.now
     await tx.flush()
-    tx.signal(f"debate:{debate.actor_id}", 0)
-    tx.signal(f"topic:{debate.topic_id}", 0)
+    signal(tx, debate)
     tx.signal("anything")
     await emit(tx, DebateChanged(debate, what))
 

@@ -132,11 +132,6 @@ def _address(tx: Tx, post: Post) -> str:
     return f"{tx.settings.origin}/p/{post.id}"
 
 
-def _name(actor: Actor) -> str:
-    """A name as plain words, also where it is an address."""
-    return text.literal(actor.name.strip() or actor.handle).replace(".", "\\.").replace(":", "\\:")
-
-
 def _host(tx: Tx, actor: Actor) -> str:
     """Where somebody is at home, in words: no link is made of it."""
     return (actor.host or tx.settings.host).replace(".", "\\.")
@@ -148,7 +143,7 @@ def _quoted(tx: Tx, post: Post) -> str:
     where = "" if author.host else f", {_host(tx, author)}"
     return (
         f"> {text.literal(text.excerpt(post.html, EXCERPT))}\n\n"
-        f"— **{_name(author)}** ({cards.handle_of(author)}){where} · [#{post.number}]({_address(tx, post)})"
+        f"— **{cards.name_of(author)}** ({cards.handle_of(author)}){where} · [#{post.number}]({_address(tx, post)})"
     )
 
 
@@ -157,12 +152,12 @@ def _asked(tx: Tx, debate: Debate, question: Question) -> str:
     number = f"**Q{question.number}** " if question.number else ""
     words = {
         "question": number + text.literal(text.excerpt(cards.html_of(question.post, question.card), 250)),
-        "asker": f"{_name(question.post.author)}, {_host(tx, question.post.author)}",
+        "asker": f"{cards.name_of(question.post.author)}, {_host(tx, question.post.author)}",
         "link": _address(tx, answer or question.card or question.post),
     }
     if answer is None:
         return "- " + clerk.says(debate.language, "digest-question-open", **words)
-    return "- " + clerk.says(debate.language, "digest-question-answered", **words, by=_name(answer.author))
+    return "- " + clerk.says(debate.language, "digest-question-answered", **words, by=cards.name_of(answer.author))
 
 
 async def _questions(tx: Tx, debate: Debate) -> dict[str, str]:
@@ -311,7 +306,7 @@ async def _publish(tx: Tx, debate: Debate) -> Post:
     post = await topics.open(tx, house, theme, await _written(tx, debate))
     debate.digest_post_id, debate.digest_state, debate.changed_at = post.id, "sent", tx.now
     await tx.flush()
-    tx.signal(f"debate:{debate.actor_id}", 0)
+    debates.signal(tx, debate)
     tx.signal("anything")
     await emit(tx, DebateChanged(debate, "digest-sent"))
     return post
@@ -335,13 +330,16 @@ async def follow(tx: Tx, event: DebateChanged) -> None:
     is_untouched = debate.digest_state in ("", "draft", "ready") and debate.digest_editor_id is None
     if event.what in ("closed", "concluded") and is_untouched:
         await write(tx, debate)
+    elif event.what == "concluded" and debate.digest_state == "ready":
+        debate.digest_state = "draft"  # the conclusion is not in what they called ready
+        await _tell(tx, debate)
     elif event.what == "digest" and debate.digest_state != "sent":
         await _come_due(tx, debate, is_untouched)
 
 
 async def _come_due(tx: Tx, debate: Debate, is_untouched: bool) -> None:
-    """What was called ready goes; anything else waits for staff, who are told so. So does what cannot be sent, and
-    what was edited and cites what has been withdrawn since."""
+    """What was called ready goes; anything else waits for staff, who are told so: what nobody called ready since the
+    conclusion, what cannot be sent, and what was edited and cites what has been withdrawn since."""
     if debate.digest_state == "ready":
         if is_untouched:
             await write(tx, debate)
@@ -352,6 +350,11 @@ async def _come_due(tx: Tx, debate: Debate, is_untouched: bool) -> None:
         except (Invalid, Refused):
             pass
         debate.digest_state = "draft"
+    await _tell(tx, debate)
+
+
+async def _tell(tx: Tx, debate: Debate) -> None:
+    """Tell staff that the digest waits for them."""
     house = await groups.clerk(tx)
     await notifications.tell_staff(
         tx, "digest", house, group=debate.theme, path=f"/g/{debate.actor.handle}/digest", with_editors=True

@@ -194,13 +194,16 @@ def markdown_of(media: Media) -> str:
 # --- what texts show
 
 
-async def named_in(tx: Tx, owner: Actor, source: str) -> dict[str, Media]:
-    """The pictures of this member whose addresses stand in a Markdown text, by key. Those of others stay links: they
-    would go when their owner takes them away."""
+async def named_in(tx: Tx, owner: Actor, source: str, holders: Sequence[str] = ()) -> dict[str, Media]:
+    """The pictures of this member whose addresses stand in a Markdown text, by key, and those that ``holders`` hold.
+    Any other stays a link: it would go when its owner takes it away."""
     keys = text.pictures_in(source)
     if not keys:
         return {}
-    rows = (await tx.execute(select(Media).where(Media.owner_id == owner.id, Media.key.in_(keys)))).scalars()
+    may_be = Media.owner_id == owner.id
+    if holders:
+        may_be |= Media.id.in_(select(MediaUse.media_id).where(MediaUse.holder.in_(holders)))
+    rows = (await tx.execute(select(Media).where(may_be, Media.key.in_(keys)))).scalars()
     return {media.key: media for media in rows}
 
 
@@ -218,14 +221,18 @@ class Shown:
     alt: str
 
 
+async def shown_in_each(tx: Tx, texts: Iterable[str]) -> list[list[Shown]]:
+    """The pictures in stored texts: for each text its own, each once, in their order."""
+    found = [text.pictures_shown(html) for html in texts]
+    keys = {key for pictures in found for key in pictures}
+    rows = (await tx.execute(select(Media).where(Media.key.in_(keys)))).scalars() if keys else ()
+    held = {media.key: media for media in rows}
+    return [[Shown(held[key], alt) for key, alt in pictures.items() if key in held] for pictures in found]
+
+
 async def shown_in(tx: Tx, html: str) -> list[Shown]:
     """The pictures in a stored text, each once, in their order."""
-    found = text.pictures_shown(html)
-    if not found:
-        return []
-    rows = (await tx.execute(select(Media).where(Media.key.in_(found)))).scalars()
-    held = {media.key: media for media in rows}
-    return [Shown(held[key], alt) for key, alt in found.items() if key in held]
+    return (await shown_in_each(tx, [html]))[0]
 
 
 async def hold(tx: Tx, holder: str, media_ids: Sequence[int]) -> None:

@@ -210,7 +210,7 @@ async def _changed(
     await emit(tx, SeatChanged(debate, seat, seat.actor, what, by, activity=activity))
     if is_seen:
         debate.changed_at = tx.now
-        tx.signal(f"debate:{debate.actor_id}", 0)
+        debates.signal(tx, debate)
         tx.signal("anything")
         await emit(tx, DebateChanged(debate, "panel", activity=activity))
 

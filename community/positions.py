@@ -46,8 +46,9 @@ async def correct(tx: Tx, by: Actor, post: Post, position: str) -> None:
     await tx.flush()
     for each in changed:
         await questions.position_changed(tx, each, old)
-    tx.signal(f"topic:{post.topic_id}", post)
-    tx.signal(f"debate:{post.topic.group_id}", 0)
+    debate = await debates.of_group(tx, post.topic.group_id)
+    if debate is not None:
+        debates.signal(tx, debate, post)
 
 
 async def _taken_along(tx: Tx, post: Post, position: str) -> list[Post]:

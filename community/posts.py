@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,10 +58,16 @@ class Written:
 
 
 async def compose(
-    tx: Tx, source: str, *, title: str = "", language: str = "", pictures_of: Actor | None = None
+    tx: Tx,
+    source: str,
+    *,
+    title: str = "",
+    language: str = "",
+    pictures_of: Actor | None = None,
+    shown_by: Sequence[str] = (),
 ) -> Written:
     """Markdown as typed here, with its mentions resolved to the actors that we know. It may show the pictures that
-    ``pictures_of`` uploaded; any other picture in it is a link."""
+    ``pictures_of`` uploaded and those that these holders show already; any other picture in it is a link."""
     source = source.replace("\r\n", "\n").strip()
     if not source:
         raise Invalid(text="text-missing")
@@ -77,7 +83,7 @@ async def compose(
                 f"{name}@{host}" if actor.host else name,
                 actor.url or actor.uri,
             )
-    named = await media.named_in(tx, pictures_of, source) if pictures_of is not None else {}
+    named = await media.named_in(tx, pictures_of, source, shown_by) if pictures_of is not None else {}
     html = text.render(source, links, {key: media.as_shown(row) for key, row in named.items()}, tx.settings.origin)
     shown = text.pictures_shown(html)
     if not text.plain(html) and not shown:

@@ -13,17 +13,15 @@ from dataclasses import dataclass, replace
 from sqlalchemy import case, delete, func, select, union_all
 from sqlalchemy.orm import joinedload
 
-from community import cards, debates, groups, posts, reactions, record, text
+from community import cards, debates, groups, moderation, posts, reactions, record, text
 from community.db import Tx
 from community.debate_models import Debate, Question
 from community.events import PostCreated, PostDeleted, on
-from community.members import Invalid
 from community.models import Actor, Notification, Post, Reaction, Revision, Topic
 from community.policy import Refused, refusal, require, standing
 
 WAITING_MAX = 5  # of one asker in one debate; what comes on top stays an ordinary post
 WAITING_OF_HOST, QUESTIONS_MAX = 200, 2000  # every page of a debate reads its whole queue
-REASON_MAX = 300
 
 # --- Coming in -------------------------------------------------------------------------------------------------------
 
@@ -53,7 +51,7 @@ async def _open(tx: Tx, debate: Debate, post: Post) -> None:
     asker = await tx.get_one(Actor, post.author_id)
     if debates.refusal_when_over(debate, tx.now) is not None or not text.plain(cards.html_of(post)):
         return
-    if await _has_enough(tx, debate.actor_id, asker):
+    if await _refusal_when_full(tx, debate.actor_id, asker) is not None:
         return
     question = Question(
         debate_id=debate.actor_id, post_id=post.id, asker_id=post.author_id, state="asked", created_at=tx.now
@@ -72,15 +70,16 @@ async def waiting_of(tx: Tx, debate_id: int, actor_id: int) -> int:
     ) or 0
 
 
-async def _has_enough(tx: Tx, debate_id: int, asker: Actor) -> bool:
-    """Whether a debate takes no more questions of the asker, of their server or at all."""
+async def _refusal_when_full(tx: Tx, debate_id: int, asker: Actor) -> str | None:
+    """Why a debate takes no more questions of the asker, or none of anybody on their server or at all."""
+    if await waiting_of(tx, debate_id, asker.id) >= WAITING_MAX:
+        return "questions-enough"
     query = select(func.count()).select_from(Question).where(Question.debate_id == debate_id)
     is_full = (await tx.scalar(query) or 0) >= QUESTIONS_MAX
-    if is_full or await waiting_of(tx, debate_id, asker.id) >= WAITING_MAX:
-        return True
-    of_host = query.join(Actor, Actor.id == Question.asker_id).where(Actor.host == asker.host)
-    waiting = await tx.scalar(of_host.where(Question.state == "asked")) if asker.host else 0
-    return (waiting or 0) >= WAITING_OF_HOST
+    if not is_full and asker.host:
+        of_host = query.join(Actor, Actor.id == Question.asker_id).where(Actor.host == asker.host)
+        is_full = (await tx.scalar(of_host.where(Question.state == "asked")) or 0) >= WAITING_OF_HOST
+    return "questions-are-full" if is_full else None
 
 
 async def refusal_to_ask(tx: Tx, debate: Debate, actor: Actor | None, topic: Topic) -> str | None:
@@ -91,7 +90,7 @@ async def refusal_to_ask(tx: Tx, debate: Debate, actor: Actor | None, topic: Top
     reason = refusal("reply", await standing(tx, actor, debate.actor_id), topic)
     if reason is not None or actor is None:
         return reason
-    return "questions-enough" if await _has_enough(tx, debate.actor_id, actor) else None
+    return await _refusal_when_full(tx, debate.actor_id, actor)
 
 
 async def of_post(tx: Tx, post_id: int) -> Question | None:
@@ -257,9 +256,7 @@ async def merge(tx: Tx, by: Actor, question: Question, into: Question) -> None:
 async def decline(tx: Tx, by: Actor, question: Question, reason: str) -> None:
     """Leave a question out, for a reason that everybody can read; a card goes. Raises Refused, Invalid."""
     debate, question = await _at_desk(tx, by, question, "asked", "accepted")
-    reason = text.cut(" ".join(reason.split()), REASON_MAX)
-    if not reason:
-        raise Invalid(reason="reason-missing")
+    reason = moderation.check_reason(reason)
     card_id, question.card_id = question.card_id, None
     question.state, question.reason, question.place, question.number = "declined", reason, 0, 0
     question.decided_at = tx.now
@@ -333,8 +330,7 @@ async def _put_answer(tx: Tx, debate: Debate, question: Question, post: Post) ->
 async def _changed(tx: Tx, debate: Debate) -> None:
     """Tell the open pages of the debate."""
     await tx.flush()
-    tx.signal(f"debate:{debate.actor_id}", 0)
-    tx.signal(f"topic:{debate.topic_id}", 0)
+    debates.signal(tx, debate)
 
 
 # --- The order -------------------------------------------------------------------------------------------------------

@@ -127,24 +127,6 @@ async def made(tx: Tx, series_id: int) -> dict[str, Debate]:
     return {debate.occurrence or "": debate for debate in (await tx.execute(query)).scalars()}
 
 
-def terms_of(series: Series) -> Terms:
-    return Terms(
-        name=series.name,
-        motion=series.motion,
-        rule=series.rule,
-        first_at=first_of(series),
-        zone=series.zone,
-        minutes=series.minutes,
-        prefix=series.prefix,
-        text=series.text,
-        announce_days=series.announce_days,
-        call_days=series.call_days,
-        digest_days=series.digest_days,
-        languages=tuple(series.languages),
-        host_ids=tuple(series.host_ids),
-    )
-
-
 # --- Setting up ------------------------------------------------------------------------------------------------------
 
 

@@ -274,7 +274,7 @@ async def keep(tx: Tx, actor: Actor, seen: SeenActor) -> bool:
     await _keep_floor(tx, debate, said.floor_uri)
     await _keep_digest(tx, debate, said.digest_uri)
     await keep_seats(tx, debate, said.seats)
-    tx.signal(f"debate:{actor.id}", 0)
+    debates.signal(tx, debate)
     tx.signal("anything")
     if is_new:
         for group in ours:
@@ -302,7 +302,6 @@ async def _keep_floor(tx: Tx, debate: Debate, uri: str) -> None:
         topic.closes_at = debate.closes_at
         if debate.state == "cancelled" and topic.closed_at is None:
             topic.closed_at = tx.now
-        tx.signal(f"topic:{topic.id}", 0)
 
 
 async def _take_floor(tx: Tx, debate: Debate, opener: Post) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
@@ -71,9 +71,9 @@ async def need(tx: Tx, model: type[T], uri: str | None, *, via: str | None = Non
     if not uri:
         raise PolicyRefused("reference-missing")
     # Of posts also what stands for one, see ``posts.find_by_uri``.
-    found: Any = await posts.find_by_uri(tx, uri) if model is Post else await tx.by_uri(model, uri)
-    if found is not None:
-        return found  # type: ignore[no-any-return]
+    found = await posts.find_by_uri(tx, uri) if model is Post else await tx.by_uri(model, uri)
+    if isinstance(found, model):
+        return found
     if same_origin(uri, tx.settings.origin):
         raise PolicyRefused("not-found-here")
     raise Unknown(uri, via)

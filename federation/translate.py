@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from community import text
+from community.debates import POSITIONS
 from community.media import Shown
 from community.models import Actor, Poll, PollOption, Post, Theme, Topic
 from community.polls import Paper
+from community.posts import NO_POSITION
 from community.settings import Settings
 from federation import proofs, shapes
 from federation.shapes import words as _words
@@ -289,12 +291,12 @@ class SeenNote:
     context_uri: str = ""  # the thread's own address, where it is on the author's server
     quote_uri: str = ""
     poll: Paper | None = None
-    position: str = ""  # in a debate: for, against, question
+    position: str = ""  # in a debate: for, against, question, none
     part: str = ""  # what the clerk of a debate's home wrote it for
     vote_for: str = ""  # the option that this chooses in the poll that it answers: then it is no contribution
 
 
-POSITIONS = frozenset({"for", "against", "question"})
+_POSITIONS = frozenset({*POSITIONS, NO_POSITION})
 PARTS = frozenset(
     "motion stub reminder live opening-poll closing-poll card notice closed conclusion cancelled moved".split()
 )
@@ -425,7 +427,7 @@ def from_note(document: Document, now: datetime) -> SeenNote:
         context_uri=_same_origin_or_empty(document.get("context"), uri),
         quote_uri=quote_uri,
         poll=shapes.poll_of(document, now) if kind == "Question" else None,
-        position=_one_of(document.get("position"), POSITIONS),
+        position=_one_of(document.get("position"), _POSITIONS),
         part=_one_of(document.get("part"), PARTS),
         vote_for=vote_for,
     )
@@ -442,7 +444,7 @@ def to_note(
     author: Actor,
     settings: Settings,
     *,
-    parent_uri: str | None = None,
+    parent: Post | None = None,
     mentioned: Iterable[Actor] = (),
     replies: list[str] | None = None,
     poll: tuple[Poll, list[PollOption]] | None = None,
@@ -505,9 +507,11 @@ def to_note(
             content = f"<p><strong>{text.escape(topic.title)}</strong></p>{content}"
             del document["source"]
     else:
-        document["inReplyTo"] = parent_uri
+        document["inReplyTo"] = parent.uri if parent is not None else None
     document["content"] = content
-    for term, value in (("position", post.position), ("part", post.part)):
+    # Without the term it would have the position of what it answers.
+    position = post.position or (NO_POSITION if parent is not None and parent.position else "")
+    for term, value in (("position", position), ("part", post.part)):
         if value:
             document[term] = value
     if post.language in LANGUAGES:

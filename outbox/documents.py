@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 
@@ -14,65 +14,50 @@ from federation import translate
 from federation.debates import to_debate, to_event
 from federation.vocabulary import Document
 
+_REPLIES = 50  # so many are named in a document
+
 
 async def note(tx: Tx, post: Post) -> Document:
     """The document of a post that was written here."""
-    topic = await tx.get_one(Topic, post.topic_id)
-    group = await tx.get_one(Actor, topic.group_id)
-    author = await tx.get_one(Actor, post.author_id)
-    mentioned = {actor.id: actor for actor in (await posts.mentioned_in(tx, [post.id])).get(post.id, [])}
-    parent_uri = None
-    if post.reply_to_id is not None:
-        parent = await tx.get_one(Post, post.reply_to_id)
-        parent_uri = parent.uri
-        # Whoever is answered is told, as in every conversation: microblogs notify only those who are mentioned.
-        parent_author = await tx.get_one(Actor, parent.author_id)
-        if parent_author.id != author.id and parent.deleted_at is None:
-            mentioned.setdefault(parent_author.id, parent_author)
-    return translate.to_note(
-        post,
-        topic,
-        group,
-        author,
-        tx.settings,
-        parent_uri=parent_uri,
-        mentioned=mentioned.values(),
-        replies=await posts.reply_uris(tx, post.id, 50),
-        poll=await polls.find(tx, post.id) if post.kind == "Question" else None,
-        pictures=await media.shown_in(tx, post.html),
-    )
+    mentioned = (await posts.mentioned_in(tx, [post.id])).get(post.id, [])
+    replies = await posts.reply_uris(tx, post.id, _REPLIES)
+    return await _note(tx, post, mentioned, replies, await media.shown_in(tx, post.html))
 
 
 async def notes(tx: Tx, page: Sequence[Post]) -> list[Document]:
-    """The documents of many posts of one topic that were written here, with one question for all of each kind. Their
-    authors and the posts that they answer have to be loaded."""
-    if not page:
-        return []
+    """The documents of many posts that were written here, with one question for all of each kind. Their authors and
+    the posts that they answer, with theirs, should be loaded: else each is asked for."""
     ids = [post.id for post in page]
-    topic = await tx.get_one(Topic, page[0].topic_id)
-    group = await tx.get_one(Actor, topic.group_id)
     mentioned = await posts.mentioned_in(tx, ids)
     replies = await posts.uris_of_replies(tx, ids)
-    found = []
-    for post in page:
-        parent = post.reply_to
-        people = {actor.id: actor for actor in mentioned.get(post.id, [])}
-        if parent is not None and parent.author_id != post.author_id and parent.deleted_at is None:
-            people.setdefault(parent.author_id, parent.author)
-        found.append(
-            translate.to_note(
-                post,
-                topic,
-                group,
-                post.author,
-                tx.settings,
-                parent_uri=parent.uri if parent is not None else None,
-                mentioned=people.values(),
-                replies=replies.get(post.id, [])[:50],
-                poll=await polls.find(tx, post.id) if post.kind == "Question" else None,
-            )
-        )
-    return found
+    pictures = await media.shown_in_each(tx, [post.html for post in page])
+    return [
+        await _note(tx, post, mentioned.get(post.id, []), replies.get(post.id, [])[:_REPLIES], shown)
+        for post, shown in zip(page, pictures, strict=True)
+    ]
+
+
+async def _note(
+    tx: Tx, post: Post, mentioned: Iterable[Actor], replies: list[str], pictures: Sequence[media.Shown]
+) -> Document:
+    topic = await tx.get_one(Topic, post.topic_id)
+    parent = await tx.get_one(Post, post.reply_to_id) if post.reply_to_id is not None else None
+    people = {actor.id: actor for actor in mentioned}
+    # Whoever is answered is told, as in every conversation: microblogs notify only those who are mentioned.
+    if parent is not None and parent.author_id != post.author_id and parent.deleted_at is None:
+        people.setdefault(parent.author_id, await tx.get_one(Actor, parent.author_id))
+    return translate.to_note(
+        post,
+        topic,
+        await tx.get_one(Actor, topic.group_id),
+        await tx.get_one(Actor, post.author_id),
+        tx.settings,
+        parent=parent,
+        mentioned=people.values(),
+        replies=replies,
+        poll=await polls.find(tx, post.id) if post.kind == "Question" else None,
+        pictures=pictures,
+    )
 
 
 async def actor(tx: Tx, row: Actor) -> Document:
@@ -114,7 +99,7 @@ async def event(tx: Tx, debate: Debate) -> Document | None:
         hosts=[seat.actor for seat in await debates.seats(tx, debate.actor_id) if seat.role == "host"],
         context=(await tx.get_one(Topic, opener.topic_id)).context_uri,
         floor=opener.uri,
-        replies=await posts.reply_uris(tx, opener.id, 50),
+        replies=await posts.reply_uris(tx, opener.id, _REPLIES),
         is_over=debate.state not in debates.OPEN or debate.closes_at <= tx.now,
     )
 

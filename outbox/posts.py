@@ -26,7 +26,8 @@ async def _direct(tx: Tx, topic: Topic, post: Post, author: Actor, mentioned: tu
     people = {actor.id for actor in mentioned}
     if post.reply_to_id is not None:
         people.add((await tx.get_one(Post, post.reply_to_id)).author_id)
-    if post.part and post.part != "notice":  # questions and news reach host and panel wherever they are, also if they follow nobody here
+    if post.part and post.part != "notice":
+        # Questions and news reach host and panel wherever they are, also if they follow nobody here.
         people.update(await debates.roles(tx, topic.group_id))
     return To(followers_of=(author.id,), actors=tuple(sorted(people)), topic=topic.id)
 
@@ -73,8 +74,9 @@ async def _is_for_home_feeds(tx: Tx, post: Post, group: Actor, author: Actor) ->
     if post.part:
         return post.part != "notice"
     debate = await debates.of_group(tx, group.id)
-    is_live = debate is not None and debates.state_at(debate, post.created_at) == "live"
-    return is_live and author.id in await debates.roles(tx, group.id)
+    if debate is None or debates.state_at(debate, post.created_at) != "live":
+        return False
+    return author.id in await debates.roles(tx, group.id)
 
 
 @on(DebateChanged)

@@ -29,6 +29,7 @@ from web import (
     accounts,
     arrange,
     auth,
+    blog,
     calendars,
     cities,
     debates,
@@ -65,7 +66,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ROOMS = (
     objects, abroad, moving, pages_read, pages_write, polls, live, accounts, moderation, staff, staff_hosts, cities,
     threads, debates, arrange, invitations, questions, desk, outcome, record, live_debate,
-    ticker, series, calendars, media,
+    ticker, series, calendars, media, blog,
 )  # fmt: skip
 
 __all__ = ["build"]

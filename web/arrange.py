@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from sqlalchemy import select
 
-from community import clerk, debates, groups, keys, panels, policy
+from community import clerk, debates, groups, keys, moderation, panels, policy
 from community.db import Tx
 from community.debate_models import Debate, Seat
 from community.members import Invalid, set_vip
@@ -267,7 +267,7 @@ async def move(request: web.Request) -> web.Response:
         async with request.app[SITE].database.write() as tx:
             debate = await _find(tx, request, actor)
             wall = debate_forms.read_wall(form, tx.now)
-            if len(reason) > 300:
+            if len(reason) > moderation.MAX_REASON:
                 raise Invalid(reason="text-too-long")
             await debates.move(tx, actor, debate, moment(wall, debate.zone), reason=reason)
     except (Invalid, Refused) as error:
@@ -287,7 +287,7 @@ async def cancel(request: web.Request) -> web.Response:
     form = await auth.read_form(request)
     reason = " ".join(field(form, "reason").split())
     try:
-        if len(reason) > 300:
+        if len(reason) > moderation.MAX_REASON:
             raise Invalid(reason="text-too-long")
         async with request.app[SITE].database.write() as tx:
             debate = await _find(tx, request, actor)

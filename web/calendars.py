@@ -40,7 +40,7 @@ MILESTONES = {
 }
 
 
-def _answer(request: web.Request, body: bytes, kind: str, name: str) -> web.Response:
+def answer(request: web.Request, body: bytes, kind: str, name: str) -> web.Response:
     """A document that programs ask for again and again: unchanged, it is not sent twice."""
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {
@@ -80,7 +80,7 @@ async def all_debates(request: web.Request) -> web.Response:
     async with database.read() as tx:
         events = await _events(tx, settings, await series.listed(tx), None)
         body = ical.write(settings, settings.name, "/debates.ics", events, tx.now)
-    return _answer(request, body, "text/calendar", "debates.ics")
+    return answer(request, body, "text/calendar", "debates.ics")
 
 
 @routes.get("/g/{slug}/debates.ics")
@@ -93,7 +93,7 @@ async def debates_of_theme(request: web.Request) -> web.Response:
         events = await _events(tx, settings, await series.listed(tx, theme_ids=ids), ids)
         name = f"{render.called(theme.actor)} · {settings.name}"
         body = ical.write(settings, name, f"/g/{theme.slug}/debates.ics", events, tx.now)
-    return _answer(request, body, "text/calendar", "debates.ics")
+    return answer(request, body, "text/calendar", "debates.ics")
 
 
 @routes.get(r"/series/{id:\d{1,15}}.ics")
@@ -108,7 +108,7 @@ async def series_calendar(request: web.Request) -> web.Response:
         latest = sorted(made, key=lambda each: each.opens_at)[-DEBATES_MAX:]
         events = ical.events_of_series(settings, one, latest, tx.now)
         body = ical.write(settings, f"{one.name} · {settings.name}", f"/series/{one.id}.ics", events, tx.now)
-    return _answer(request, body, "text/calendar", f"series-{one.id}.ics")
+    return answer(request, body, "text/calendar", f"series-{one.id}.ics")
 
 
 @routes.get("/g/{slug}/debate.ics")
@@ -123,7 +123,7 @@ async def one_debate(request: web.Request) -> web.Response:
             raise NotThere
         events = [ical.event_of(settings, debate)]
         body = ical.write(settings, debate.motion, f"/g/{theme.slug}/debate.ics", events, tx.now)
-    return _answer(request, body, "text/calendar", "debate.ics")
+    return answer(request, body, "text/calendar", "debate.ics")
 
 
 # --- RSS
@@ -170,9 +170,9 @@ async def feed(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         news = await milestones(tx)
     written = await render.page(request, "series/feed.xml", news=news)
-    answer = _answer(request, printable(written.text or "").encode(), "application/rss+xml", "debates.rss")
-    answer.headers["Vary"] = "Accept, Accept-Language, Cookie"
-    return answer
+    response = answer(request, printable(written.text or "").encode(), "application/rss+xml", "debates.rss")
+    response.headers["Vary"] = "Accept, Accept-Language, Cookie"
+    return response
 
 
 # --- the page that lists them

@@ -51,10 +51,6 @@ _HEADERS = {
 _arriving: Counter[int] = Counter()
 
 
-def _is_script(request: web.Request) -> bool:
-    return request.headers.get("X-Requested-With") == "fetch"
-
-
 # --- uploading
 
 
@@ -88,7 +84,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 async def _admit(request: web.Request) -> Actor:
     """Who uploads. Raises Refused, the redirect to signing in, and 413 for what says itself that it is too large."""
-    if _is_script(request) and not auth.viewer(request):
+    if auth.is_script(request) and not auth.viewer(request):
         raise Refused("sign-in-first")
     _, actor = require_viewer(request)
     if (request.content_length or 0) > _largest(request) + _FORM_BYTES:
@@ -104,7 +100,7 @@ async def _admit(request: web.Request) -> Actor:
 
 async def _failed(request: web.Request, status: int, wrong: dict[str, str], alt: str = "") -> web.Response:
     """What is wrong, as JSON for a script and as the page of the form for everybody else."""
-    if not _is_script(request):
+    if not auth.is_script(request):
         return await _form_page(request, wrong=wrong, alt=alt, status=status)
     site = request.app[SITE]
     words = await render.piece(
@@ -164,13 +160,13 @@ async def upload(request: web.Request) -> web.Response:
         )
     except Invalid as error:
         wrong = {"picture" if name == "file" else name: key for name, key in error.fields.items()}
-        if _is_script(request):
+        if auth.is_script(request):
             return await _failed(request, 422, wrong)
         return await _form_page(request, wrong=wrong, alt=alt, place=place, status=422)
     except StorageFailed:
         log.exception("a picture could not be kept")
         return await _failed(request, 503, {"picture": "storage-failed"}, alt)
-    if _is_script(request):
+    if auth.is_script(request):
         return web.json_response(_described(made), status=201, headers={"Cache-Control": "no-store"})
     path = await _path_of(request, place)
     if not path:
@@ -255,7 +251,7 @@ async def describe(request: web.Request) -> web.Response:
             await media.describe(tx, made, field(form, "alt"), account.language)
     except Invalid as error:
         return await _own_page(request, dict(error.fields), field(form, "alt"))
-    if _is_script(request):
+    if auth.is_script(request):
         return web.json_response(_described(made), headers={"Cache-Control": "no-store"})
     raise web.HTTPSeeOther(f"/media/{made.key}")
 

@@ -12,9 +12,9 @@ from community import debates, following, groups, links, members, notifications,
 from community.db import Tx
 from community.models import Actor, Membership, Notification, Post, Theme, Topic
 from community.policy import NotThere, refusal, standing
-from web import debate_view, sides, threads, topic_view
+from web import article_view, debate_view, sides, threads, topic_view
 from web.auth import require_viewer, viewer
-from web.render import actor_path, fragment, page, topic_path
+from web.render import actor_path, fragment, language_of, page, topic_path
 from web.site_key import SITE
 
 routes = web.RouteTableDef()
@@ -41,12 +41,14 @@ def page_number(request: web.Request) -> int:
 @routes.get("/")
 async def home(request: web.Request) -> web.Response:
     site, who = request.app[SITE], viewer(request)
+    language = await language_of(request)
     async with site.database.read() as tx:
         themes = await groups.themes(tx)
         neighbours = await links.neighbours(tx)
         reader_id = who.account.actor_id if who.account else None
         latest = await topics.listed(tx, reader_id=reader_id)
         upcoming = await debate_view.listed(tx, await debates.ahead(tx, limit=1))
+        stories = await article_view.newest(tx, language)
         now = tx.now
     busy = sorted((row for row in latest if row.topic.reply_count > 1), key=lambda row: -row.topic.reply_count)
     lively = busy[:LIVELY] if len(latest) > LIVELY else []
@@ -59,6 +61,7 @@ async def home(request: web.Request) -> web.Response:
         debate=upcoming[0] if upcoming else None,
         now=now,
         neighbours=neighbours,
+        stories=stories,
         cities={each.city.host: each.city for each in neighbours},
         lively=lively,
         latest=[row for row in latest if row.topic.id not in chosen][:12],
@@ -94,6 +97,7 @@ async def theme_page(request: web.Request) -> web.Response:
         debate = await debates.of_group(tx, theme.actor_id)
     if debate is not None:
         return await sides.sides_page(request, theme, debate)
+    language = await language_of(request)
     async with site.database.read() as tx:
         place = await standing(tx, who.actor, theme.actor_id)
         linked = await links.listed(tx, group_id=theme.actor_id, states=("linked", "paused"))
@@ -113,6 +117,7 @@ async def theme_page(request: web.Request) -> web.Response:
         moderators = await groups.moderators(tx, theme.actor_id)
         planned = await debate_view.listed(tx, await debates.ahead(tx, theme_ids=[theme.actor_id], limit=5))
         held = await debate_view.listed(tx, await debates.over(tx, theme_ids=[theme.actor_id], limit=3))
+        stories = await article_view.newest(tx, language, theme_id=theme.actor_id)
         now = tx.now
         membership = await tx.get(Membership, (who.actor.id, theme.actor_id)) if who.actor else None
     if theme.slug != request.match_info["slug"]:
@@ -139,6 +144,7 @@ async def theme_page(request: web.Request) -> web.Response:
         moderators=moderators,
         planned=planned,
         held=held,
+        stories=stories,
         now=now,
         arrange_refusal=refusal("arrange", place, theme.actor),
         is_member=membership is not None and membership.state == "accepted",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from community import drafts, groups, notifications, positions, posts, reactions, text, topics
+from community import drafts, groups, moderation, notifications, positions, posts, reactions, text, topics
 from community.members import Invalid
 from community.models import Account, Actor, Post, Topic
 from community.policy import NotThere, Refused, refusal, require, see, standing
@@ -187,8 +187,9 @@ async def edit(request: web.Request) -> web.Response:
             post = await find_post(tx, request.match_info["id"])
             author = await tx.get_one(Actor, actor.id)
             written = await posts.compose(
-                tx, source, title=title if is_opener else "", language=post.language, pictures_of=actor
-            )
+                tx, source, title=title if is_opener else "", language=post.language, pictures_of=actor,
+                shown_by=[f"post:{post.id}"],
+            )  # fmt: skip
             await posts.edit(tx, author, post, replace(written, warning=post.warning))
     except (Invalid, Refused) as error:
         wrong = complaints(error, "text")
@@ -216,7 +217,7 @@ async def delete_form(request: web.Request) -> web.Response:
 @routes.post(f"/p/{ID}/delete")
 async def delete(request: web.Request) -> web.Response:
     site, _account, actor, form = await _asked(request)
-    reason = text.cut(" ".join(field(form, "reason").split()), 300)
+    reason = text.cut(" ".join(field(form, "reason").split()), moderation.MAX_REASON)
     async with site.database.write() as tx:
         post = await find_post(tx, request.match_info["id"])
         topic, where = post.topic, actor_path(post.topic.group)
@@ -318,7 +319,8 @@ async def membership(request: web.Request) -> web.Response:
 async def moderate(request: web.Request) -> web.Response:
     """Pin, close, move or retitle a topic."""
     site, _account, actor, form = await _asked(request)
-    action, reason = request.match_info["action"], text.cut(" ".join(field(form, "reason").split()), 300)
+    action = request.match_info["action"]
+    reason = text.cut(" ".join(field(form, "reason").split()), moderation.MAX_REASON)
     wrong: dict[str, str] = {}
     async with site.database.write() as tx:
         by = await tx.get_one(Actor, actor.id)

@@ -23,7 +23,7 @@ from babel.units import format_unit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from community import house, text
+from community import house, moderation, text
 from community.db import utcnow
 from community.models import Actor, Topic
 from community.recurrence import zone_of
@@ -263,7 +263,7 @@ def environment(language: str) -> Environment:
         "safe_url": text.safe_url,
         "language_name": language_name,
     }
-    env.globals |= {"asset": assets.address, "language_choices": language_choices}
+    env.globals |= {"asset": assets.address, "language_choices": language_choices, "reason_max": moderation.MAX_REASON}
     return env
 
 

@@ -120,6 +120,9 @@ SENTENCES: dict[str, str] = {
     "questions-enough": N_(
         "Five of your questions wait for the host already. Ask again when one of them has been dealt with."
     ),
+    "questions-are-full": N_(
+        "So many questions have come in that no more are taken. Vote for those that you want to be answered."
+    ),
     "question-is-gone": N_("This question was taken back."),
     "question-is-dealt-with": N_("This question was dealt with in the meantime. Look at the desk once more."),
     "question-is-hidden": N_("This question was hidden or deleted, and cannot be accepted."),

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 
 from aiohttp import web
 
-from community import clerk, debates, recurrence, series
+from community import clerk, debates, moderation, recurrence, series
 from community.db import Tx
 from community.debate_models import Debate, Series
 from community.members import Invalid
@@ -430,7 +430,8 @@ async def change_date(request: web.Request) -> web.Response:
     _, actor = auth.require_viewer(request)
     database = request.app[SITE].database
     form = await auth.read_form(request)
-    action, name, reason = field(form, "action"), field(form, "occurrence"), field(form, "reason").strip()[:300]
+    action, name = field(form, "action"), field(form, "occurrence")
+    reason = field(form, "reason").strip()[: moderation.MAX_REASON]
     if action not in ("drop", "move", "restore"):
         raise web.HTTPBadRequest(text=N_("A date can be dropped, moved or taken back."))
     async with database.read() as tx:

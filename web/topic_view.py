@@ -13,7 +13,7 @@ from community.db import Tx
 from community.models import Post, Theme, Topic
 from community.policy import NotThere, Standing, refusal, standing
 from federation.site import Site
-from web import debate_view, threads
+from web import article_view, debate_view, threads
 from web.auth import Viewer
 from web.render import topic_path
 
@@ -207,6 +207,7 @@ async def frame(
         "other_themes": [other for other in themes if other.actor_id != theme.actor_id],
         "hosts_reached": hosts_reached,
         "composer": composer or Composer(),
+        "story": await article_view.story_of(tx, topic, head) if head is not None and not is_folded(head) else None,
         "description": text.excerpt(page[0].html, 200) if page and not is_folded(page[0]) else "",
         "canonical": _canonical(site, topic, opener, first),
         "head": await debate_view.head_of_topic(tx, site, topic, theme, who),

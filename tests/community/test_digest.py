@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from community import clerk, debates, digest, posts, questions, text
+from community import cards, clerk, debates, digest, posts, questions, text
 from community.debate_models import Debate, Question
 from community.digest import strength
 from community.members import Invalid
@@ -229,6 +229,26 @@ async def test_a_draft_waits_for_staff_who_are_told_once(site: Site, member: Mak
         await _saved(play, editor.actor, is_ready=True)
 
 
+async def test_a_conclusion_makes_what_was_called_ready_a_draft_again(
+    site: Site, member: MakeMember, theme: MakeTheme
+) -> None:
+    play = await begin(site, member, theme)
+    await play.after(60)
+    seen = (await play.debate()).digest_source
+    await _saved(play, play.floor.admin.actor, is_ready=True)
+    debate = await play.debate()
+    assert (debate.digest_state, debate.digest_editor_id) == ("ready", play.floor.admin.actor_id)
+    async with site.database.write() as tx:
+        await debates.conclude(tx, play.floor.host.actor, debate, "Both in one street.")
+    debate = await play.debate()
+    assert (debate.digest_state, debate.digest_source) == ("draft", seen), "who read it is asked, and nothing rewritten"
+    assert await _told(site) == [(play.floor.admin.actor_id, f"{play.path}/digest")]
+    # Called ready once more it goes.
+    await _saved(play, play.floor.admin.actor, is_ready=True)
+    await play.after(49 * 60)
+    assert (await play.debate()).digest_state == "sent"
+
+
 async def test_what_was_withdrawn_since_holds_an_edited_digest_back(
     site: Site, member: MakeMember, theme: MakeTheme
 ) -> None:
@@ -250,6 +270,16 @@ async def test_what_was_withdrawn_since_holds_an_edited_digest_back(
         await digest.rewrite(tx, play.floor.admin.actor, debate)
         assert not await digest.withdrawn(tx, await tx.get_one(Debate, debate.actor_id))
         await digest.publish_now(tx, play.floor.admin.actor, debate)
+
+
+def test_a_name_is_said_as_it_is_whatever_it_looks_like(database_kind: str) -> None:
+    for name in (
+        "*Ann* @bob", "https://x.example", "www.x.example", "1. Ann", "a\\.b", "ann@x.example", "# [x](y:z)", " ",
+    ):  # fmt: skip
+        html = text.render(f"By {cards.name_of(Actor(name=name, handle='ann'))}", {"bob": ("bob", "https://x.example")})
+        assert text.plain(html) == f"By {name.strip() or 'ann'}"
+        assert "<a " not in html
+        assert "<em>" not in html
 
 
 def test_plain_words_stay_plain_as_markdown(database_kind: str) -> None:

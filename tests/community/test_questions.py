@@ -51,10 +51,10 @@ async def _told(floor: Floor, actor: Actor) -> list[str]:
 
 
 async def test_who_answers_the_call_asks_and_whoever_talks_below_does_not(
-    site: Site, member: MakeMember, theme: MakeTheme
+    site: Site, member: MakeMember, theme: MakeTheme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     floor = await make_floor(site, member, theme)
-    anna = (await member("anna")).actor
+    anna, bert = [(await member(name)).actor for name in ("anna", "bert")]
     first = await floor.ask(anna, "@hugo Who cleans the *tracks*?")
     # The composer names a position, whatever is answered; what answers a question is talk about it.
     side = await floor.say(anna, "Trams last.", position="for")
@@ -82,6 +82,8 @@ async def test_who_answers_the_call_asks_and_whoever_talks_below_does_not(
         reason = await questions.refusal_to_ask(tx, floor.debate, anna, topic)
         assert (await questions.waiting_of(tx, floor.debate.actor_id, anna.id), reason) == (5, "questions-enough")
         assert await questions.refusal_to_ask(tx, floor.debate, None, topic) == "sign-in-first"
+        monkeypatch.setattr(questions, "QUESTIONS_MAX", 5)
+        assert await questions.refusal_to_ask(tx, floor.debate, bert, topic) == "questions-are-full"
     # Closed: the audience cannot write, and what the panel writes opens nothing.
     await floor.at("closed")
     with pytest.raises(Refused, match="debate-is-over"):

@@ -227,14 +227,13 @@ async def test_a_series_is_changed_and_ended(world: World) -> None:
     begun = await world.begin()
     await world.at(2026, 12, 1)
     await world.change(series.drop, begun, "2027-01-18")
-    terms = series.terms_of(await world.held())
-    await world.change(series.edit, begun, replace(terms, motion="Something else", minutes=90))
+    await world.change(series.edit, begun, replace(TERMS, motion="Something else", minutes=90))
     held = await world.held()
     assert (held.first_at, held.exceptions) == ("2026-12-18T14:00", {"2027-01-18": ""})
     # From one of its own dates on nothing changes; another rule begins anew, what is made stays.
-    await world.change(series.edit, begun, replace(terms, first_at=datetime(2027, 2, 18, 14)))
+    await world.change(series.edit, begun, replace(TERMS, first_at=datetime(2027, 2, 18, 14)))
     assert (await world.held()).first_at == "2026-12-18T14:00"
-    friday = replace(terms, rule="FREQ=MONTHLY;BYDAY=3FR", first_at=datetime(2027, 1, 1, 18))
+    friday = replace(TERMS, rule="FREQ=MONTHLY;BYDAY=3FR", first_at=datetime(2027, 1, 1, 18))
     await world.change(series.edit, begun, friday)
     held = await world.held()
     assert (held.first_at, held.exceptions) == ("2027-01-15T18:00", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,15 @@ class Cities:
     async def reply(self, town: Town, who: str, parent: str, text: str) -> str:
         return await deeds.do(town.site, {"do": "reply", "as": who, "post": parent, "text": text})
 
+    async def take_no_side(self, town: Town, who: str, parent: str) -> str:
+        async with town.site.database.write() as tx:
+            actor, post = await members.find(tx, who), await tx.by_uri(Post, parent)
+            assert actor is not None
+            assert post is not None
+            written = replace(await posts.compose(tx, "I only ask."), position=posts.NO_POSITION)
+            topic = await tx.get_one(Topic, post.topic_id)
+            return (await posts.reply(tx, actor, topic, written, reply_to=post)).uri
+
     async def vote(self, town: Town, who: str, question: str, choice: str) -> None:
         async with town.site.database.write() as tx:
             actor, post = await members.find(tx, who), await tx.by_uri(Post, question)
@@ -181,9 +191,10 @@ async def test_a_hub_and_a_linked_city_show_the_same_debate(cities: Cities) -> N
         assert reader is not None
         assert liked is not None
         await reactions.like(tx, reader, liked)
+    neither = [await cities.take_no_side(town, who, pro) for town, who in ((hub, "anna"), (city, "cleo"))]
     shown = await cities.same(uri)
-    assert {each: shown["posts"][each][2] for each in (pro, contra, deeper, back, asked)} == {
-        pro: "for", contra: "against", deeper: "for", back: "against", asked: "question",
+    assert {each: shown["posts"][each][2] for each in (pro, contra, deeper, back, asked, *neither)} == {
+        pro: "for", contra: "against", deeper: "for", back: "against", asked: "question", **dict.fromkeys(neither, ""),
     }  # fmt: skip
     assert shown["posts"][pro][5] == 1
 

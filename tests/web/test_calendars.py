@@ -164,10 +164,11 @@ async def test_changed_and_ended_series_keep_what_took_place(world: Any, client:
     await world.act(series.end, one)
     shown = expand(await (await client.get("/debates.ics")).read(), datetime(2028, 1, 1, tzinfo=UTC))
     assert {key: [f"{at:%m-%d}" for at, *_ in rows] for key, rows in shown.items()} == {uid: ["12-18", "02-18"]}
-    other = await world.begin(replace(TERMS, name="Fridays", rule="FREQ=WEEKLY;BYDAY=FR", prefix="friday",
-                                      first_at=datetime(2027, 2, 5, 18)))  # fmt: skip
+    fridays = replace(TERMS, name="Fridays", rule="FREQ=WEEKLY;BYDAY=FR", prefix="friday",
+                      first_at=datetime(2027, 2, 5, 18))  # fmt: skip
+    other = await world.begin(fridays)
     assert await world.next(other) is not None
-    changed = replace(series.terms_of(other), rule="FREQ=WEEKLY;BYDAY=SA", first_at=datetime(2027, 3, 6, 18))
+    changed = replace(fridays, rule="FREQ=WEEKLY;BYDAY=SA", first_at=datetime(2027, 3, 6, 18))
     await world.act(series.edit, other, changed)
     shown = expand(await (await client.get(f"/series/{other.id}.ics")).read(), datetime(2027, 3, 20, tzinfo=UTC))
     assert {key: [f"{at:%m-%d}" for at, *_ in rows] for key, rows in shown.items()} == {

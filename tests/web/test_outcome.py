@@ -13,12 +13,14 @@ import pytest
 from aiohttp.test_utils import TestClient
 from sqlalchemy import insert, select, update
 
-from community import digest, posts, questions
+from community import digest, media, posts, questions
 from community.debate_models import Debate, Question
 from community.models import Actor, Notification, Post, Topic
 from federation.site import Site
 from outbox import documents
+from tests import images
 from tests.community.outcomes import begin, stranger
+from tests.community.test_media import keep
 from tests.conftest import MakeMember, MakeTheme, SignIn
 from tests.strict import check
 from tests.web.forms import send
@@ -174,7 +176,11 @@ async def test_a_whole_debate_on_paper_and_as_files(
         await play.vote("opening-poll", actor, "for")
     pro = await play.argue(sam, "for", "=SUM(A1) <b>&</b> more\n\nand more")
     contra = await play.argue(anna.actor, "against", "They cost.")
-    await play.floor.say(bert.actor, "Do they?", to=contra)
+    drawn = await keep(site, bert.actor, images.picture(), alt="A bill")
+    async with site.database.write() as tx:
+        written = await posts.compose(tx, f"Do they?\n\n{media.markdown_of(drawn)}", pictures_of=bert.actor)
+        floor = await tx.get_one(Topic, play.floor.debate.topic_id)
+        bill = await posts.reply(tx, bert.actor, floor, written, reply_to=contra)
     gone = await play.argue(anna.actor, "for", "Gone words.")
     hidden = await play.argue(sam, "against", "Hidden words.")
     mallory = await stranger(site, "mallory")
@@ -259,8 +265,9 @@ async def test_a_whole_debate_on_paper_and_as_files(
     assert items[many[0]["uri"]] == {"id": many[0]["uri"], "type": "Note", "attributedTo": sam.uri}
     assert items[contra.uri]["content"] == "<p>They cost.</p>\n"
     assert items[contra.uri]["inReplyTo"] == (await play.part("stub", "against")).uri
+    assert [each["name"] for each in items[bill.uri]["attachment"]] == ["A bill"]
     async with site.database.read() as tx:
-        poll = await play.part("closing-poll")
-        single = await documents.note(tx, await tx.get_one(Post, poll.id))
-        assert items[poll.uri] == {key: value for key, value in single.items() if key != "@context"}
+        for post in (await play.part("closing-poll"), bill):
+            single = await documents.note(tx, await tx.get_one(Post, post.id))
+            assert items[post.uri] == {key: value for key, value in single.items() if key != "@context"}
     check({"@context": collection["@context"], **items[contra.uri]})
