@@ -354,7 +354,8 @@ async def approve(tx: Tx, by: Actor, article: Article) -> None:
 
 
 async def send_back(tx: Tx, by: Actor, article: Article, note: str = "") -> None:
-    """Make it a draft again: a second editor says why in ``note``, the author takes it back. Raises Invalid, Refused."""
+    """Make it a draft again: a second editor says why in ``note``, the author takes it back. Raises Invalid and
+    Refused."""
     by, article = await _open(tx, by, article)
     if article.state not in ("review", *_CHECKED):
         raise Refused("article-not-in-review")

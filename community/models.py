@@ -406,8 +406,8 @@ class Notification(Base):
     account_id: Mapped[int] = to("account.actor_id")
     # reply, mention, like, approved, sign-up, report, link, follow, moved, refused; of debates: seat, seat-answered,
     # debate, debate-made, question-accepted (-merged, -declined, -answered), digest; of articles: article-review,
-    # article-approved, article-returned, article-published, article-held; of agendas: cited, item-shortlisted (-scheduled, -declined,
-    # -merged)
+    # article-approved, article-returned, article-published, article-held; of agendas: cited, item-shortlisted
+    # (-scheduled, -declined, -merged)
     kind: Mapped[str]
     actor_id: Mapped[int | None] = to("actor.id")
     post_id: Mapped[int | None] = to("post.id", index=True)

@@ -449,6 +449,7 @@ def to_note(
     replies: list[str] | None = None,
     poll: tuple[Poll, list[PollOption]] | None = None,
     pictures: Sequence[Shown] = (),
+    cover: Shown | None = None,
 ) -> Document:
     """A post of ours as a document; with a poll it is a Question.
 
@@ -458,14 +459,15 @@ def to_note(
     first sentence in it. The group is always mentioned in ``tag``: that is what makes replies from microblogs reach us.
 
     The first pictures travel as attachments, which microblogs show (Mastodon four) where they drop them from a text;
-    a Note does not have them in its text as well, since NodeBB would show them twice. An Article is read as it is.
+    a Note does not have them in its text as well, since NodeBB would show them twice. An Article is read as it is; its
+    ``cover`` is its ``image``, which Lemmy makes the thumbnail, and no attachment.
     """
     is_opener = post.number == 1
     replies = replies or []
     is_in_group = group.kind == "group"  # else the place of a followed person, who is only mentioned
     to = [PUBLIC, group.uri]
     people = [actor for actor in mentioned if actor.id != group.id]
-    attached = pictures[: shapes.PICTURES_MAX]
+    attached = [shown for shown in pictures if cover is None or shown.media.id != cover.media.id][: shapes.PICTURES_MAX]
     inside = text.without_pictures(post.html, {shown.media.key for shown in attached}, settings.origin)
     content = text.with_origin(post.html, settings.origin) if post.kind == "Article" else inside
     document: Document = {
@@ -517,6 +519,8 @@ def to_note(
     if post.language in LANGUAGES:
         document["language"] = {"identifier": post.language, "name": LANGUAGES[post.language]}
         document["contentMap"] = {post.language: content}
+    if cover is not None:
+        document["image"] = shapes.to_picture(cover, settings) | {"type": "Image"}
     if poll is not None:
         document |= shapes.question_fields(*poll)
     return document

@@ -6,6 +6,18 @@ other way. ``documents`` builds what we say about our things, ``collections`` th
 registers them all.
 """
 
-from outbox import debates, delivery, links, members, moderation, polls, posts, quotes, reactions, threads
+from outbox import articles, debates, delivery, links, members, moderation, polls, posts, quotes, reactions, threads
 
-__all__ = ["debates", "delivery", "links", "members", "moderation", "polls", "posts", "quotes", "reactions", "threads"]
+__all__ = [
+    "articles",
+    "debates",
+    "delivery",
+    "links",
+    "members",
+    "moderation",
+    "polls",
+    "posts",
+    "quotes",
+    "reactions",
+    "threads",
+]

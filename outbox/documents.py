@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
 
-from community import debates, media, polls, posts
+from community import articles, debates, media, polls, posts
 from community.db import Tx
 from community.debate_models import Debate
 from community.models import Actor, Post, Theme, Topic
@@ -21,7 +21,8 @@ async def note(tx: Tx, post: Post) -> Document:
     """The document of a post that was written here."""
     mentioned = (await posts.mentioned_in(tx, [post.id])).get(post.id, [])
     replies = await posts.reply_uris(tx, post.id, _REPLIES)
-    return await _note(tx, post, mentioned, replies, await media.shown_in(tx, post.html))
+    cover = (await articles.covers(tx, [post.id])).get(post.id) if post.kind == "Article" else None
+    return await _note(tx, post, mentioned, replies, await media.shown_in(tx, post.html), cover)
 
 
 async def notes(tx: Tx, page: Sequence[Post]) -> list[Document]:
@@ -31,14 +32,23 @@ async def notes(tx: Tx, page: Sequence[Post]) -> list[Document]:
     mentioned = await posts.mentioned_in(tx, ids)
     replies = await posts.uris_of_replies(tx, ids)
     pictures = await media.shown_in_each(tx, [post.html for post in page])
+    titled = [post.id for post in page if post.kind == "Article"]
+    covers = await articles.covers(tx, titled) if titled else {}
     return [
-        await _note(tx, post, mentioned.get(post.id, []), replies.get(post.id, [])[:_REPLIES], shown)
+        await _note(
+            tx, post, mentioned.get(post.id, []), replies.get(post.id, [])[:_REPLIES], shown, covers.get(post.id)
+        )
         for post, shown in zip(page, pictures, strict=True)
     ]
 
 
 async def _note(
-    tx: Tx, post: Post, mentioned: Iterable[Actor], replies: list[str], pictures: Sequence[media.Shown]
+    tx: Tx,
+    post: Post,
+    mentioned: Iterable[Actor],
+    replies: list[str],
+    pictures: Sequence[media.Shown],
+    cover: media.Shown | None,
 ) -> Document:
     topic = await tx.get_one(Topic, post.topic_id)
     parent = await tx.get_one(Post, post.reply_to_id) if post.reply_to_id is not None else None
@@ -57,6 +67,7 @@ async def _note(
         replies=replies,
         poll=await polls.find(tx, post.id) if post.kind == "Question" else None,
         pictures=pictures,
+        cover=cover,
     )
 
 

@@ -128,9 +128,9 @@ async def newest(tx: Tx, language: str, *, theme_id: int | None = None) -> list[
     return await stories(tx, await articles.published(tx, theme_id=theme_id, language=language, limit=NEWEST))
 
 
-async def story_of(tx: Tx, topic: Topic, opener: Post | None) -> Story | None:
+async def story_of(tx: Tx, topic: Topic, opener: Post) -> Story | None:
     """The article that a topic is about, where its opener is one. What is folded away is not to be asked for."""
-    if opener is None or opener.kind != "Article" or opener.author.host or opener.deleted_at is not None:
+    if opener.kind != "Article" or opener.author.host or opener.deleted_at is not None:
         return None
     article = await articles.of_topic(tx, topic.id)
     if article is None:

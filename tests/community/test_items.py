@@ -1,0 +1,224 @@
+"""The agenda's items: what members put on it, what stands behind each, what staff decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from community import agendas, board, debates, items, posts, reactions, sources, topics
+from community.agenda_models import Agenda, Item, Source
+from community.agendas import Plan, Slot
+from community.debate_models import Debate
+from community.items import Hour
+from community.members import Invalid
+from community.models import Account, Actor, Post, Topic
+from community.policy import Refused
+from community.sources import Citation
+from federation.site import Site
+from tests.community.floors import Floor
+from tests.conftest import MakeMember, MakeTheme, pair
+
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+FORUM = Plan("World Smart Cities Forum", date(2027, 7, 13), date(2027, 7, 13), "Asia/Singapore", place="Singapore")
+
+
+@dataclass
+class Table:
+    """An agenda, who decides on it, a member, and a topic with a reply of somebody else's."""
+
+    site: Site
+    agenda: Agenda
+    admin: Account
+    anna: Account
+    ben: Account
+    opener: Post
+    reply: Post
+
+    async def item(self, title: str = "Rain is a utility", about: Post | None = None) -> Item:
+        async with self.site.database.write() as tx:
+            return await items.propose(tx, self.anna.actor, self.agenda, title, "In short.", about=about)
+
+    async def now(self, item: Item) -> Item:
+        async with self.site.database.read() as tx:
+            return await tx.get_one(Item, item.id)
+
+    async def text(self, item: Item) -> str:
+        async with self.site.database.read() as tx:
+            return (await tx.get_one(Post, item.post_id)).html
+
+    async def behind(self, item: Item) -> list[Citation]:
+        async with self.site.database.read() as tx:
+            return (await sources.behind(tx, [item.id])).get(item.id, [])
+
+    async def cite(self, item: Item, post: Post) -> Source:
+        async with self.site.database.write() as tx:
+            return await sources.cite(tx, self.anna.actor, item, post)
+
+
+@pytest.fixture
+async def table(site: Site, member: MakeMember, theme: MakeTheme) -> Table:
+    admin, anna, ben = await member("boss", site_role="admin"), await member("anna"), await member("ben")
+    water = await theme("water")
+    async with site.database.write() as tx:
+        agenda = await agendas.make(tx, admin.actor, await pair(6), FORUM)
+        opener = await topics.open(tx, anna.actor, water.actor, await posts.compose(tx, "Why pipes?", title="Rain"))
+        reply = await posts.reply(tx, ben.actor, opener.topic, await posts.compose(tx, "Roofs are cheaper."))
+    return Table(site, agenda, admin, anna, ben, opener, reply)
+
+
+async def test_a_member_puts_what_was_said_on_the_agenda(table: Table) -> None:
+    item = await table.item(about=table.reply)
+    assert (item.number, item.state, table.agenda.actor.handle) == (1, "proposed", "wscf_2027")
+    [citation] = await table.behind(item)
+    assert (citation.source.kind, citation.excerpt, citation.author) == ("post", "Roofs are cheaper.", table.ben.actor)
+    assert len(citation.source.hash) == 64
+    said = await table.text(item)
+    assert "In short." in said and "Favourite this post" in said and "/agenda/wscf_2027/1" in said
+    await table.cite(item, table.reply)
+    await table.cite(item, table.opener)
+    assert [each.source.kind for each in await table.behind(item)] == ["post", "topic"]
+    async with table.site.database.read() as tx:
+        [entry] = await board.listed(tx, await tx.get_one(Agenda, table.agenda.actor_id))
+        assert (entry.source_count, entry.support.all, entry.reply_count) == (2, 0, 0)
+        marks = await sources.marks(tx, [table.reply.id])
+        assert [mark.item.number for mark in marks[table.reply.id]] == [1]
+        own = await agendas.progress(tx, table.agenda, theme_id=table.opener.topic.group_id)
+        assert own == {"proposed": 1}
+
+
+async def test_edits_show_and_deletions_leave_a_stub(table: Table) -> None:
+    item = await table.item(about=table.reply)
+    async with table.site.database.write() as tx:
+        reply = await tx.get_one(Post, table.reply.id)
+        await posts.edit(tx, table.ben.actor, reply, await posts.compose(tx, "Roofs are dearer."))
+    [citation] = await table.behind(item)
+    assert citation.source.edited_at is not None and citation.excerpt == "Roofs are cheaper."
+    async with table.site.database.write() as tx:
+        await posts.erase(tx, table.ben.actor, await tx.get_one(Post, table.reply.id))
+    [citation] = await table.behind(item)
+    assert (citation.state, citation.excerpt, citation.author, citation.post) == ("redacted", "", None, None)
+    held = citation.source
+    assert (held.author_id, held.host, held.hash, held.excerpt) == (None, "", "", "")
+
+
+async def test_who_objects_is_anonymous_and_so_is_what_is_cited_later(table: Table) -> None:
+    item = await table.item(about=table.reply)
+    async with table.site.database.write() as tx:
+        assert await sources.forget(tx, table.ben.actor_id) == 1
+    [citation] = await table.behind(item)
+    assert (citation.state, citation.excerpt, citation.author, citation.post) == (
+        "anonymous", "Roofs are cheaper.", None, None,
+    )  # fmt: skip
+    async with table.site.database.read() as tx:
+        assert not await sources.marks(tx, [table.reply.id])
+
+
+async def test_merging_and_splitting_keep_the_lineage(table: Table) -> None:
+    first, second = await table.item("Rain", table.opener), await table.item("Roofs", table.reply)
+    async with table.site.database.write() as tx:
+        for item in (first, second):
+            await reactions.like(tx, table.ben.actor, await tx.get_one(Post, item.post_id))
+        await items.merge(tx, table.admin.actor, second, first, reason="The same.")
+    assert (await table.now(second)).state == "merged"
+    assert "item 1 of the agenda" in await table.text(second)
+    assert [each.source.post_id for each in await table.behind(first)] == [table.opener.id, table.reply.id]
+    async with table.site.database.read() as tx:
+        assert (await board.support(tx, table.agenda))[first.id].here == 1
+        [entry] = await board.listed(tx, table.agenda)
+        assert entry.merged == [2]
+        chosen = next(each for each in (await sources.behind(tx, [first.id]))[first.id] if each.source.via_id)
+    async with table.site.database.write() as tx:
+        with pytest.raises(Invalid):
+            await items.split(tx, table.admin.actor, first, "Half of it", "", [])
+        made = await items.split(tx, table.admin.actor, first, "Half of it", "", [chosen.source.id, 9999])
+    assert (made.number, [each.source.post_id for each in await table.behind(made)]) == (3, [table.reply.id])
+    async with table.site.database.read() as tx:
+        lineage = await board.lineage(tx, first)
+        assert [item.number for item in lineage.merged] == [2] and [item.number for item in lineage.split] == [3]
+        assert [entry.action for entry in await board.history(tx, first)] == ["split-item"]
+    async with table.site.database.write() as tx:
+        await items.reopen(tx, table.admin.actor, second, reason="Not the same after all.")
+    assert (await table.now(second)).state == "proposed"
+    assert [each.source.post_id for each in await table.behind(first)] == [table.opener.id]
+
+
+async def test_staff_decides_with_reasons(table: Table) -> None:
+    item = await table.item()
+    nine = datetime(2027, 7, 13, 1, 0, tzinfo=UTC)  # nine o'clock in Singapore
+    async with table.site.database.write() as tx:
+        with pytest.raises(Refused, match="editors-only"):
+            await items.shortlist(tx, table.anna.actor, item)
+    async with table.site.database.write() as tx:
+        await items.shortlist(tx, table.admin.actor, item, reason="Much asked for.")
+        session = await agendas.add_session(
+            tx, table.admin.actor, table.agenda, Slot("Morning", nine, nine + timedelta(hours=3), "Hall A")
+        )
+        with pytest.raises(Invalid):
+            await items.schedule(tx, table.admin.actor, item, Hour(session, nine + timedelta(hours=4)))
+        await items.schedule(tx, table.admin.actor, item, Hour(session, nine + timedelta(minutes=75)))
+    held = await table.now(item)
+    assert (held.state, held.room, held.session_id) == ("scheduled", "Hall A", session.id)
+    assert "10:15" in await table.text(item) and "Hall A" in await table.text(item)
+    async with table.site.database.write() as tx:
+        with pytest.raises(Refused, match="session-has-items"):
+            await agendas.drop_session(tx, table.admin.actor, table.agenda, session)
+        with pytest.raises(Invalid):
+            await items.decline(tx, table.admin.actor, item, " ")
+        await items.decline(tx, table.admin.actor, item, "Belongs to [another](https://x.example) forum.")
+    assert "Belongs to [another]" in await table.text(item)
+    with pytest.raises(Refused, match="item-is-closed"):
+        await table.cite(item, table.reply)
+    async with table.site.database.read() as tx:
+        said = [(entry.action, entry.reason[:4]) for entry in await board.history(tx, item)]
+    assert said == [("decline-item", "Belo"), ("schedule-item", ""), ("shortlist-item", "Much")]
+
+
+async def test_what_is_refused(table: Table, member: MakeMember) -> None:
+    item = await table.item()
+    held = await member("held", state="suspended")
+    async with table.site.database.write() as tx:
+        for who in (held.actor,):
+            with pytest.raises(Refused):
+                await items.propose(tx, who, table.agenda, "No", "")
+        with pytest.raises(Invalid):
+            await items.propose(tx, table.anna.actor, table.agenda, "No", "x" * 501)
+        with pytest.raises(Refused, match="agenda-takes-proposals"):
+            await topics.open(tx, table.anna.actor, table.agenda.actor, await posts.compose(tx, "Hello", title="Hello"))
+        with pytest.raises(Refused, match="nothing-to-cite"):
+            await sources.cite(tx, table.anna.actor, item, await tx.get_one(Post, item.post_id))
+        await agendas.turn(tx, table.admin.actor, table.agenda, "closed")
+    async with table.site.database.write() as tx:
+        with pytest.raises(Refused, match="agenda-is-closed"):
+            await items.propose(tx, table.anna.actor, table.agenda, "Too late", "")
+        await items.propose(tx, table.admin.actor, table.agenda, "Never too late", "")
+    for number in range(items.PROPOSALS_A_DAY - 1):
+        async with table.site.database.write() as tx:
+            await agendas.turn(tx, table.admin.actor, table.agenda, "open")
+            await items.propose(tx, table.anna.actor, table.agenda, f"Item {number}", "")
+    with pytest.raises(Refused, match="proposals-enough"):
+        await table.item("One more")
+
+
+async def test_a_conclusion_proposes_its_items(floor: Floor, table: Table) -> None:
+    await floor.at("live")
+    async with floor.site.database.read() as tx:
+        stub = await debates.part_of(tx, floor.debate, "stub", "for")
+    argument = await floor.say(table.anna.actor, "It pays for itself.", stub)
+    await floor.at("closed")
+    async with floor.site.database.write() as tx:
+        debate = await tx.get_one(Debate, floor.debate.actor_id)
+        await debates.conclude(tx, floor.host.actor, debate, "Both were right.")
+    async with floor.site.database.read() as tx:
+        [entry] = await board.listed(tx, table.agenda, with_sources=None)
+        opener = await posts.opener(tx, await tx.get_one(Topic, floor.debate.topic_id))
+    assert opener is not None and entry.item.title == floor.debate.motion
+    found = {(each.source.kind, each.source.post_id) for each in entry.citations}
+    assert found == {("debate", opener.id), ("argument", argument.id)}
+    async with floor.site.database.write() as tx:
+        debate = await tx.get_one(Debate, floor.debate.actor_id)
+        await debates.conclude(tx, floor.host.actor, debate, "Both were wrong.")
+    async with floor.site.database.read() as tx:
+        assert len(await board.listed(tx, table.agenda)) == 1
+        assert (await tx.get_one(Actor, entry.item.proposer_id)).kind == "service"
