@@ -21,7 +21,7 @@ from community.db import Tx
 from community.events import ArticleChanged, PostCreated, PostDeleted, PostEdited, TopicChanged, emit, on
 from community.media_models import Media
 from community.members import Invalid
-from community.models import Account, Actor, Job, LogEntry, Post, Theme, Topic
+from community.models import Account, Actor, Job, LogEntry, Membership, Post, Theme, Topic
 from community.policy import Refused, refusal, require, standing
 
 ABSTRACT_MAX = 500
@@ -687,6 +687,18 @@ async def desk(tx: Tx, *, limit: int = 200) -> list[Article]:
     """What editors work on, and the latest that is out; what was changed last is first."""
     query = select(Article).order_by(Article.state == "published", Article.changed_at.desc(), Article.id.desc())
     return list((await tx.execute(query.limit(limit))).scalars())
+
+
+async def reach(tx: Tx, article: Article) -> int:
+    """How many other servers it goes to: those that follow one of its themes or its author."""
+    followed = [article.author_id, *(theme.actor_id for theme in await _themes(tx, article.id))]
+    query = (
+        select(func.count(func.distinct(Actor.host)))
+        .select_from(Membership)
+        .join(Actor, Actor.id == Membership.actor_id)
+        .where(Membership.group_id.in_(followed), Membership.state == "accepted", Actor.host != "")
+    )
+    return (await tx.execute(query)).scalar_one()
 
 
 async def covers(tx: Tx, post_ids: Iterable[int]) -> dict[int, media.Shown]:

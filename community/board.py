@@ -78,7 +78,7 @@ class Entry:
 _ORDER = {"scheduled": 0, "shortlisted": 1, "proposed": 2, "declined": 3, "merged": 4}
 
 
-async def board(tx: Tx, agenda: Agenda, *, states: Iterable[str] = OPEN, with_sources: int | None = 3) -> list[Entry]:
+async def listed(tx: Tx, agenda: Agenda, *, states: Iterable[str] = OPEN, with_sources: int | None = 3) -> list[Entry]:
     """The items of an agenda: the scheduled ones by their hour, then the shortlist, then proposals, each as staff put
     them, else by support. ``with_sources`` None is with everything behind them."""
     query = (

@@ -175,6 +175,12 @@ async def find(tx: Tx, owner: Actor, key: str) -> Media | None:
     return (await tx.execute(query)).scalar_one_or_none()
 
 
+async def latest(tx: Tx, owner: Actor, limit: int = 8) -> list[Media]:
+    """The pictures that a member uploaded last."""
+    query = select(Media).where(Media.owner_id == owner.id).order_by(Media.created_at.desc(), Media.id.desc())
+    return list((await tx.execute(query.limit(limit))).scalars())
+
+
 async def describe(tx: Tx, media: Media, alt: str, language: str = "") -> None:
     """Give a picture another alternative text, for the next text that it is put into. Raises Invalid."""
     media.alt, media.language = check_alt(alt), language or media.language

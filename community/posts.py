@@ -241,7 +241,8 @@ async def notify_mentioned(tx: Tx, post: Post, author: Actor, mentioned: Iterabl
 
 
 async def opener(tx: Tx, topic: Topic) -> Post | None:
-    return (await tx.execute(select(Post).where(Post.topic_id == topic.id, Post.number == 1))).scalar_one_or_none()
+    query = select(Post).options(joinedload(Post.author)).where(Post.topic_id == topic.id, Post.number == 1)
+    return (await tx.execute(query)).scalar_one_or_none()
 
 
 async def edit(tx: Tx, author: Actor, post: Post, written: Written, *, activity: Activity | None = None) -> bool:

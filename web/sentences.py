@@ -178,6 +178,33 @@ SENTENCES: dict[str, str] = {
     "series-is-over": N_("This series has ended."),
     "no-such-date": N_("This series has no such date."),
     "date-is-over": N_("This date has passed."),
+    # Blog.
+    "article-abstract-length": N_("Give an abstract of 1 to 500 characters."),
+    "article-themes-many": N_("Five themes are enough: untick some."),
+    "article-theme-missing": N_("Choose at least one theme: the first holds the comments."),
+    "article-themes-stay": N_("The themes of a published article stay. A moderator can move its topic."),
+    "article-language-missing": N_("Choose the language that it is written in."),
+    "article-language-taken": N_("There is one in this language already: change that one, or choose another language."),
+    "article-alt-missing": N_("Describe the picture for those who do not see it."),
+    "article-picture-unknown": N_("This picture is not there any more, or is somebody else's. Choose another one."),
+    "article-changed-meanwhile": N_(
+        "Somebody has changed this in the meantime: compare with what is kept now. Sent once more, your text takes its "
+        "place."
+    ),
+    "article-is-no-draft": N_("This is no draft any more: look at what has become of it."),
+    "article-not-in-review": N_("This does not wait for a review any more: look at what has become of it."),
+    "article-not-scheduled": N_("This does not wait for its time any more: look at what has become of it."),
+    "article-nobody-reviews": N_("There is no other editor who could look at it: publish it yourself."),
+    "article-note-missing": N_("Say what is to be changed: the author reads it."),
+    "article-not-approved": N_(
+        "Another editor has to approve it first, as it is now: what was changed since has to be looked at again."
+    ),
+    "article-is-out": N_("This is published already. What you save corrects it."),
+    "article-time-is-past": N_("This time has passed. Choose one to come, or publish it now."),
+    "article-time-too-far": N_("Choose a time within a year."),
+    "article-theme-closed": N_("Its main theme is closed: choose another one."),
+    "article-author-stopped": N_("Its author cannot write here at the moment, so that nothing can go out in their name."),
+    "own-article": N_("This is your own: another editor has to look at it."),
     # Joining, signing in, settings.
     "form-from-elsewhere": N_(
         "This form came from another page than ours, so nothing was done. Open the page here and send it from there."

@@ -22,6 +22,8 @@ _LOG_PAGE = 50
 ACTIONS = {
     "add-theme": N_("opened the theme"),
     "edit-theme": N_("changed the theme"),
+    "approve-article": N_("approved an article by"),
+    "publish-article": N_("published an article:"),
     "pin-topic": N_("pinned a topic"),
     "unpin-topic": N_("unpinned a topic"),
     "close-topic": N_("closed a topic"),

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from community import agendas, board, debates, items, posts, reactions, sources, topics
+from community import agendas, board, debates, items, posts, proposals, reactions, sources, topics
 from community.agenda_models import Agenda, Item, Source
 from community.agendas import Plan, Slot
 from community.debate_models import Debate
@@ -17,7 +17,7 @@ from community.models import Account, Actor, Post, Topic
 from community.policy import Refused
 from community.sources import Citation
 from federation.site import Site
-from tests.community.floors import Floor
+from tests.community.floors import make_floor
 from tests.conftest import MakeMember, MakeTheme, pair
 
 pytestmark = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -72,10 +72,14 @@ async def test_a_member_puts_what_was_said_on_the_agenda(table: Table) -> None:
     item = await table.item(about=table.reply)
     assert (item.number, item.state, table.agenda.actor.handle) == (1, "proposed", "wscf_2027")
     [citation] = await table.behind(item)
-    assert (citation.source.kind, citation.excerpt, citation.author) == ("post", "Roofs are cheaper.", table.ben.actor)
+    assert (citation.source.kind, citation.excerpt) == ("post", "Roofs are cheaper.")
+    assert citation.author is not None
+    assert citation.author.handle == "ben"
     assert len(citation.source.hash) == 64
     said = await table.text(item)
-    assert "In short." in said and "Favourite this post" in said and "/agenda/wscf_2027/1" in said
+    assert "In short." in said
+    assert "Favourite this post" in said
+    assert "/agenda/wscf_2027/1" in said
     await table.cite(item, table.reply)
     await table.cite(item, table.opener)
     assert [each.source.kind for each in await table.behind(item)] == ["post", "topic"]
@@ -94,7 +98,8 @@ async def test_edits_show_and_deletions_leave_a_stub(table: Table) -> None:
         reply = await tx.get_one(Post, table.reply.id)
         await posts.edit(tx, table.ben.actor, reply, await posts.compose(tx, "Roofs are dearer."))
     [citation] = await table.behind(item)
-    assert citation.source.edited_at is not None and citation.excerpt == "Roofs are cheaper."
+    assert citation.source.edited_at is not None
+    assert citation.excerpt == "Roofs are cheaper."
     async with table.site.database.write() as tx:
         await posts.erase(tx, table.ben.actor, await tx.get_one(Post, table.reply.id))
     [citation] = await table.behind(item)
@@ -136,7 +141,8 @@ async def test_merging_and_splitting_keep_the_lineage(table: Table) -> None:
     assert (made.number, [each.source.post_id for each in await table.behind(made)]) == (3, [table.reply.id])
     async with table.site.database.read() as tx:
         lineage = await board.lineage(tx, first)
-        assert [item.number for item in lineage.merged] == [2] and [item.number for item in lineage.split] == [3]
+        assert [item.number for item in lineage.merged] == [2]
+        assert [item.number for item in lineage.split] == [3]
         assert [entry.action for entry in await board.history(tx, first)] == ["split-item"]
     async with table.site.database.write() as tx:
         await items.reopen(tx, table.admin.actor, second, reason="Not the same after all.")
@@ -160,7 +166,8 @@ async def test_staff_decides_with_reasons(table: Table) -> None:
         await items.schedule(tx, table.admin.actor, item, Hour(session, nine + timedelta(minutes=75)))
     held = await table.now(item)
     assert (held.state, held.room, held.session_id) == ("scheduled", "Hall A", session.id)
-    assert "10:15" in await table.text(item) and "Hall A" in await table.text(item)
+    assert "10:15" in await table.text(item)
+    assert "Hall A" in await table.text(item)
     async with table.site.database.write() as tx:
         with pytest.raises(Refused, match="session-has-items"):
             await agendas.drop_session(tx, table.admin.actor, table.agenda, session)
@@ -201,8 +208,9 @@ async def test_what_is_refused(table: Table, member: MakeMember) -> None:
         await table.item("One more")
 
 
-async def test_a_conclusion_proposes_its_items(floor: Floor, table: Table) -> None:
-    await floor.at("live")
+async def test_a_conclusion_proposes_its_items(table: Table, member: MakeMember, theme: MakeTheme) -> None:
+    assert proposals  # listens once it is imported
+    floor = await make_floor(table.site, member, theme, "live")
     async with floor.site.database.read() as tx:
         stub = await debates.part_of(tx, floor.debate, "stub", "for")
     argument = await floor.say(table.anna.actor, "It pays for itself.", stub)
@@ -213,7 +221,8 @@ async def test_a_conclusion_proposes_its_items(floor: Floor, table: Table) -> No
     async with floor.site.database.read() as tx:
         [entry] = await board.listed(tx, table.agenda, with_sources=None)
         opener = await posts.opener(tx, await tx.get_one(Topic, floor.debate.topic_id))
-    assert opener is not None and entry.item.title == floor.debate.motion
+    assert opener is not None
+    assert entry.item.title == floor.debate.motion
     found = {(each.source.kind, each.source.post_id) for each in entry.citations}
     assert found == {("debate", opener.id), ("argument", argument.id)}
     async with floor.site.database.write() as tx:

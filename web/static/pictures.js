@@ -9,7 +9,7 @@ for (const box of document.querySelectorAll("[data-pictures]")) prepare(box);
 
 function prepare(box) {
   const form = box.closest("form");
-  const area = form.querySelector("textarea");
+  const area = form.elements.text ?? form.querySelector("textarea");
   const pick = box.querySelector("[data-pick]");
   const files = box.querySelector("[data-files]");
   const list = box.querySelector("[data-uploads]");
