@@ -160,7 +160,7 @@ def _complaints(draft: Draft, *, is_complete: bool) -> dict[str, str]:
     return wrong
 
 
-async def _held(tx: Tx, article: Article) -> Draft:
+async def kept(tx: Tx, article: Article) -> Draft:
     """What is kept of an article, as a draft."""
     return Draft(
         article.title, article.abstract, article.source, article.language,
@@ -218,17 +218,11 @@ async def _open(tx: Tx, by: Actor, article: Article) -> tuple[Actor, Article]:
     return by, article
 
 
-async def would_change(tx: Tx, article: Article, draft: Draft) -> bool:
-    """Whether saving this would make an article wait for review again, if it was approved."""
-    held, typed = await _held(tx, article), _as_kept(draft)
-    return replace(held, theme_ids=()) != replace(typed, theme_ids=())
-
-
 async def save(tx: Tx, by: Actor, article: Article, draft: Draft, *, seen: str = "") -> None:
     """Keep what was typed; of a published article this is a correction, which goes wherever it went. ``seen`` is the
     mark of what the form began with. Raises Invalid, Refused."""
     by, article = await _open(tx, by, article)
-    draft, held = _as_kept(draft), await _held(tx, article)
+    draft, held = _as_kept(draft), await kept(tx, article)
     is_out = article.state == "published"
     if is_out:
         if draft.theme_ids and draft.theme_ids != held.theme_ids:
@@ -289,7 +283,7 @@ async def discard(tx: Tx, by: Actor, article: Article) -> None:
 
 
 async def _require_complete(tx: Tx, article: Article) -> None:
-    wrong = _complaints(await _held(tx, article), is_complete=True)
+    wrong = _complaints(await kept(tx, article), is_complete=True)
     if not wrong:
         try:
             await _written(tx, article)

@@ -48,11 +48,11 @@ class Support:
 NO_SUPPORT = Support()
 
 
-async def support(tx: Tx, agenda: Agenda) -> dict[int, Support]:
-    """The support of every item of an agenda by its id; what is missing has none."""
+async def support(tx: Tx, agenda: Agenda, *, item: Item | None = None) -> dict[int, Support]:
+    """The support of every item of an agenda by its id, or of one ``item``; what is missing has none."""
     standing_for = func.coalesce(Item.merged_into_id, Item.id)
     people = func.count(func.distinct(Actor.id))
-    rows = await tx.execute(
+    query = (
         select(standing_for, people.filter(Actor.host == ""), people.filter(Actor.host != ""))
         .select_from(Item)
         .join(Reaction, Reaction.post_id == Item.post_id)
@@ -60,7 +60,9 @@ async def support(tx: Tx, agenda: Agenda) -> dict[int, Support]:
         .where(Item.agenda_id == agenda.actor_id, Reaction.value == 1)
         .group_by(standing_for)
     )
-    return {id_: Support(here, elsewhere) for id_, here, elsewhere in rows}
+    if item is not None:
+        query = query.where((Item.id == item.id) | (Item.merged_into_id == item.id))
+    return {id_: Support(here, elsewhere) for id_, here, elsewhere in await tx.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -142,3 +144,14 @@ async def history(tx: Tx, item: Item) -> list[LogEntry]:
         .order_by(LogEntry.id.desc())
     )
     return list((await tx.execute(query)).scalars())
+
+
+async def decisions(tx: Tx, agenda: Agenda, actions: Iterable[str]) -> dict[int, LogEntry]:
+    """The latest decision of some kinds on each item of an agenda, by the id of the item's topic."""
+    query = (
+        select(LogEntry)
+        .options(joinedload(LogEntry.actor))
+        .where(LogEntry.group_id == agenda.actor_id, LogEntry.action.in_(list(actions)))
+        .order_by(LogEntry.id)
+    )
+    return {entry.topic_id: entry for entry in (await tx.execute(query)).scalars() if entry.topic_id is not None}

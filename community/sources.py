@@ -251,6 +251,8 @@ def _rows() -> Select[Source, Post, Actor, Topic]:
 
 async def behind(tx: Tx, item_ids: Sequence[int], *, limit: int | None = None) -> dict[int, list[Citation]]:
     """What stands behind items, the earliest cited first; at most ``limit`` of each."""
+    if limit == 0:
+        return {}
     query = _rows().where(Source.item_id.in_(item_ids))
     if limit is not None:
         place = func.row_number().over(partition_by=Source.item_id, order_by=Source.id)
@@ -260,6 +262,12 @@ async def behind(tx: Tx, item_ids: Sequence[int], *, limit: int | None = None) -
     for row in await tx.execute(query.order_by(Source.id)):
         found[row[0].item_id].append(_shown(*row))
     return found
+
+
+async def those(tx: Tx, ids: Sequence[int]) -> dict[int, Citation]:
+    """Some sources by their ids, for lists that tell of few among many."""
+    rows = await tx.execute(_rows().where(Source.id.in_(ids))) if ids else []
+    return {row[0].id: _shown(*row) for row in rows}
 
 
 async def counts(tx: Tx, item_ids: Sequence[int]) -> Counter[int]:

@@ -28,6 +28,7 @@ from web import (
     abroad,
     accounts,
     arrange,
+    articles,
     auth,
     blog,
     calendars,
@@ -66,7 +67,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ROOMS = (
     objects, abroad, moving, pages_read, pages_write, polls, live, accounts, moderation, staff, staff_hosts, cities,
     threads, debates, arrange, invitations, questions, desk, outcome, record, live_debate,
-    ticker, series, calendars, media, blog,
+    ticker, series, calendars, media, blog, articles,
 )  # fmt: skip
 
 __all__ = ["build"]

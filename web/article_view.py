@@ -103,19 +103,24 @@ class Story:
         return with_origin(self.post.html, origin)
 
 
+async def _hosts(tx: Tx, topic_ids: Sequence[int]) -> dict[int, int]:
+    """How many servers the replies in topics came from; those without any are left out."""
+    query = (
+        select(Post.topic_id, func.count(func.distinct(Actor.host)))
+        .join(Actor, Actor.id == Post.author_id)
+        .where(Post.topic_id.in_(topic_ids), Post.number > 1, Post.deleted_at.is_(None))
+        .group_by(Post.topic_id)
+    )
+    return {row[0]: row[1] for row in await tx.execute(query)}
+
+
 async def stories(tx: Tx, listed: Sequence[Listed]) -> list[Story]:
     """Listed articles with their posts and with how far their comments come."""
     if not listed:
         return []
     query = select(Post).options(joinedload(Post.author)).where(Post.id.in_([row.article.post_id for row in listed]))
     held = {post.id: post for post in (await tx.execute(query)).scalars()}
-    query_hosts = (
-        select(Post.topic_id, func.count(func.distinct(Actor.host)))
-        .join(Actor, Actor.id == Post.author_id)
-        .where(Post.topic_id.in_([row.topic.id for row in listed]), Post.number > 1, Post.deleted_at.is_(None))
-        .group_by(Post.topic_id)
-    )
-    hosts: dict[int, int] = {row[0]: row[1] for row in await tx.execute(query_hosts)}
+    hosts = await _hosts(tx, [row.topic.id for row in listed])
     return [
         Story(row.article, held[row.article.post_id], row.topic, row.themes, row.languages, hosts.get(row.topic.id, 0))
         for row in listed
@@ -141,7 +146,8 @@ async def story_of(tx: Tx, topic: Topic, opener: Post) -> Story | None:
         for other in await articles.translations(tx, article)
         if other.post is not None
     ]
-    return Story(article, opener, topic, themes, [each.language for each in translations], translations=translations)
+    hosts = (await _hosts(tx, [topic.id])).get(topic.id, 0)
+    return Story(article, opener, topic, themes, [each.language for each in translations], hosts, translations)
 
 
 async def languages(tx: Tx) -> list[str]:

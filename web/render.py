@@ -6,7 +6,7 @@ import gettext
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_skeleton
+from babel.dates import format_date, format_datetime, format_interval, format_skeleton
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -185,6 +185,25 @@ class _Words:
             words += "–" + format_datetime(end, form, locale=self.locale)
         return self._time(moment, f"{words} ({zone.replace('_', ' ')})", "place")
 
+    def hours(self, moment: datetime, zone: str, until: datetime | None = None, *, with_day: bool = True) -> Markup:
+        """The same without its year and zone, where both are said already: 'Tuesday 13 July, 10:00–11:30'."""
+        there = moment.astimezone(zone_of(zone))
+        words = format_datetime(there, "EEEE d MMMM, HH:mm" if with_day else "HH:mm", locale=self.locale)
+        if until is not None:
+            words += "–" + format_datetime(until.astimezone(zone_of(zone)), "HH:mm", locale=self.locale)
+        return self._time(moment, words, "place")
+
+    def day_at(self, moment: datetime | date, zone: str = "UTC") -> str:
+        """A day at a place as part of a sentence: '18 December', with the year where it is another."""
+        there = moment.astimezone(zone_of(zone)) if isinstance(moment, datetime) else moment
+        return str(format_skeleton("MMMMd" if there.year == utcnow().year else "yMMMMd", there, locale=self.locale))
+
+    def days(self, first: date, last: date) -> str:
+        """The days of an event: '13 July 2027', '13 – 15 July 2027'."""
+        if first == last:
+            return format_date(first, "long", locale=self.locale)
+        return str(format_interval(first, last, "yMMMMd", locale=self.locale))
+
     def leaf(self, moment: datetime, zone: str) -> tuple[str, str]:
         """Day and month of a date at its place, as on a calendar's leaf: ('18', 'Dec')."""
         there = moment.astimezone(zone_of(zone))
@@ -248,6 +267,9 @@ def environment(language: str) -> Environment:
         "moment": words.moment,
         "clock": words.clock,
         "at_place": words.at_place,
+        "hours": words.hours,
+        "day_at": words.day_at,
+        "days": words.days,
         "leaf": words.leaf,
         "left": words.left,
         "duration": words.duration,

@@ -183,6 +183,7 @@ async def frame(
     last = page[-1].number if page else 0
     opener = page[0] if first == 1 and page else None
     head = opener if first == 1 else await posts.opener(tx, topic)
+    story = await article_view.story_of(tx, topic, head) if head is not None and not is_folded(head) else None
     return {
         "topic": topic,
         "theme": theme,
@@ -207,11 +208,11 @@ async def frame(
         "other_themes": [other for other in themes if other.actor_id != theme.actor_id],
         "hosts_reached": hosts_reached,
         "composer": composer or Composer(),
-        "story": await article_view.story_of(tx, topic, head) if head is not None and not is_folded(head) else None,
+        "story": story,
         "description": text.excerpt(page[0].html, 200) if page and not is_folded(page[0]) else "",
         "canonical": _canonical(site, topic, opener, first),
         "head": await debate_view.head_of_topic(tx, site, topic, theme, who),
-        "here": "debates" if topic.closes_at is not None else "themes",
+        "here": "debates" if topic.closes_at is not None else "blog" if story is not None else "themes",
     }
 
 

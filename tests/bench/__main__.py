@@ -24,6 +24,7 @@ from pathlib import Path
 from federation import signatures
 from federation.vocabulary import ACTIVITY_JSON
 from tests.bench import load, processes, world
+from tests.bench.agenda import agenda
 from tests.bench.live import live
 from tests.bench.processes import Running
 from tests.bench.world import World, Writers
@@ -268,7 +269,9 @@ async def read(bench: Bench) -> None:
         )  # fmt: skip
 
 
-ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {"accept": accept, "deliver": deliver, "read": read, "live": live}
+ROWS: dict[str, Callable[[Bench], Awaitable[None]]] = {
+    "accept": accept, "deliver": deliver, "read": read, "live": live, "agenda": agenda,
+}  # fmt: skip
 
 
 # --- The run ----------------------------------------------------------------------------------------------------------

@@ -7,11 +7,10 @@ verify by themselves what reaches them.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,39 +19,17 @@ import pytest
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, expect
 
-from community import groups, keys, tables
-from community import members as accounts
-from community.settings import Settings
-from federation import site as sites
 from tests.interop import members
 from tests.interop.browser import Browser
-from tests.interop.members import Member, Record, announces
+from tests.interop.members import Member, Record
 from tests.interop.server import Folkmoot
 from tests.ports import free_port
 
-from .people import sign_in
 from .place import PASSWORD
+from .stage import Clock, boosted, device, found, is_note_to, look, until
 
 MOTION = "Every new roof should collect its own rain"
 ZONE = "Europe/Paris"
-
-
-@dataclass
-class Clock:
-    """One clock for all servers; the browsers ask the pages what time it is."""
-
-    file: Path
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=float(self.file.read_text()))
-
-    def set(self, at: datetime) -> None:
-        """Move all clocks to a time, and let them go on from there."""
-        ahead = (at - datetime.now(UTC)).total_seconds()
-        assert ahead >= float(self.file.read_text()), "time goes forward"
-        fresh = self.file.with_suffix(".new")
-        fresh.write_text(str(ahead))
-        fresh.replace(self.file)
 
 
 @dataclass
@@ -72,24 +49,6 @@ class Stage:
             person, _, where = name.partition("@")
             self.people[name] = await (self.city if where else self.hub).browser(person, PASSWORD)
         return self.people[name]
-
-
-async def found(server: Folkmoot, folder: Path, *people: str) -> None:
-    """Write the beginning of an instance that has not been started yet: one theme, and people, the first its admin."""
-    site = sites.make(Settings(origin=server.origin, data=str(folder / "data")))
-    try:
-        secret = site.settings.secret()
-        pairs = [await keys.make(secret) for _ in range(3 + len(people))]
-        hashed = await accounts.hash_password(PASSWORD)
-        await tables.migrate(site.database)
-        async with site.database.write() as tx:
-            await groups.found(tx, pairs.pop(), pairs.pop())
-            await groups.add_theme(tx, None, "water", pairs.pop(), name="Water")
-            for name in people:
-                role = "admin" if name == people[0] else "member"
-                await accounts.add_member(tx, name, f"{name}@example.org", hashed, pairs.pop(), site_role=role)
-    finally:
-        await site.close()
 
 
 @pytest.fixture
@@ -119,16 +78,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
                 await person.close()
 
 
-async def until(what: str, look: Callable[[], Awaitable[Any]], wait: float = 25.0) -> Any:
-    """What ``look`` finds, as soon as it finds anything."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + wait
-    while not (found := await look()):
-        assert loop.time() < end, f"{what}: not within {wait} s"
-        await asyncio.sleep(0.2)
-    return found
-
-
 async def link(stage: Stage) -> None:
     """The city asks for a link of its theme with the hub's, and the hub agrees."""
     there, here = await stage.at("mayor@city"), await stage.at("warden")
@@ -150,36 +99,6 @@ def opening(now: datetime) -> datetime:
     while day.day != 18:
         day += timedelta(days=1)
     return datetime(day.year, day.month, 18, 14, tzinfo=ZoneInfo(ZONE))
-
-
-def is_note_to(member: Member, name: str) -> Callable[[Record], bool]:
-    def matches(record: Record) -> bool:
-        activity = record["activity"]
-        return bool(activity.get("type") == "Create" and activity["object"].get("to") == [member.uri(name)])
-
-    return matches
-
-
-async def boosted(member: Member, group: str, uri: str, what: str) -> Record:
-    """A group's plain announcement of one thing reached a member, who verified it."""
-
-    def matches(record: Record) -> bool:
-        return announces(uri, wrapped=None)(record) and record["activity"]["actor"] == group
-
-    return await member.expect(f"{what} by {group}", matches, contains=uri, wait=25)
-
-
-async def look(page: Page, name: str) -> None:
-    """Pictures for whoever wants to look: wide, as on a phone, dark."""
-    folder = os.environ.get("FOLKMOOT_SHOTS")
-    if not folder:
-        return
-    for kind, width, scheme in (("wide", 1280, "light"), ("phone", 390, "light"), ("dark", 1280, "dark")):
-        await page.set_viewport_size({"width": width, "height": 900})
-        await page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        await page.screenshot(path=Path(folder, f"debate-{name}-{kind}.png"), full_page=True)
-    await page.set_viewport_size({"width": 1280, "height": 900})
-    await page.emulate_media(color_scheme="light")
 
 
 async def part(stage: Stage, floor: str, name: str, position: str = "") -> str:
@@ -270,20 +189,12 @@ async def test_a_whole_debate(stage: Stage, browser: Chromium) -> None:
         await boosted(member, water, call, "the call for questions")
     await alices.post("alice", "Who cleans the tank when the landlord will not?", inReplyTo=call)
     await bobs.post("ben", "Who repairs it?", inReplyTo=call)
-    devices = []
-    for name in ("planner", "neighbour"):
-        context = await browser.new_context(base_url=hub.origin, locale="en-GB")
-        device = await context.new_page()
-        await device.goto("/sign-in")
-        await sign_in(device, name, PASSWORD)
-        await expect(device.get_by_label("Your menu")).to_be_visible()
-        devices.append(device)
-    planner, neighbour = devices
-    for device, words in ((planner, "Does it pay where it rains little?"), (neighbour, "Is my roof large enough?")):
-        await device.goto(f"{path}/questions")
-        await device.locator("textarea[name=text]").fill(words)
-        await device.get_by_role("button", name="Ask").click()
-        await expect(device.get_by_text(words).first).to_be_visible()
+    planner, neighbour = [await device(browser, hub, name) for name in ("planner", "neighbour")]
+    for page_, words in ((planner, "Does it pay where it rains little?"), (neighbour, "Is my roof large enough?")):
+        await page_.goto(f"{path}/questions")
+        await page_.locator("textarea[name=text]").fill(words)
+        await page_.get_by_role("button", name="Ask").click()
+        await expect(page_.get_by_text(words).first).to_be_visible()
     await citizen.see(f"{mirror}/questions", "Who repairs it?")
     await citizen.send(f"{mirror}/questions", page=f"{mirror}/questions", text="What does a tank cost in a city?")
     await harriet.see(f"{path}/desk", "What does a tank cost in a city?")
@@ -312,12 +223,12 @@ async def test_a_whole_debate(stage: Stage, browser: Chromium) -> None:
     await bobs.like("ben", card)
     await warden.see(f"{path}/questions", "1 from other servers")
     await planner.goto(f"{path}/questions")
-    await look(planner, "questions")
+    await look(planner, "debate-questions")
 
     # The hour begins by itself: the page that was open becomes live, and the floor has three posts to answer.
     clock.set(opens_at - timedelta(minutes=1))
     await planner.goto(f"{path}/live")
-    await look(planner, "before")
+    await look(planner, "debate-before")
     clock.set(opens_at + timedelta(seconds=5))
     live = await part(stage, floor, "live")
     await boosted(alices, water, live, "that it is live")
@@ -353,9 +264,9 @@ async def test_a_whole_debate(stage: Stage, browser: Chromium) -> None:
     told_of = {record["activity"]["object"] for record in plain}
     assert not any(uri.startswith(bobs.origin) and uri != answer for uri in told_of)
     await expect(planner.get_by_text("bills the landlord").first).to_be_visible()
-    await look(planner, "live")
+    await look(planner, "debate-live")
     await neighbour.goto(path)
-    await look(neighbour, "sides")
+    await look(neighbour, "debate-sides")
 
     # The same question once more, and the end.
     clock.set(opens_at + timedelta(minutes=45))
@@ -405,12 +316,12 @@ async def test_a_whole_debate(stage: Stage, browser: Chromium) -> None:
             assert words in page.text, f"{where} does not say {words}"
     for name in ("", "/results", "/questions", "/whole"):
         await planner.goto(path + name)
-        await look(planner, f"after{name.replace('/', '-')}")
+        await look(planner, f"debate-after{name.replace('/', '-')}")
     exported = await hub.browser()
     try:
         assert "BEGIN:VEVENT" in (await exported.get("/debates.ics")).html
         assert MOTION in (await exported.get(f"{path}/export.json")).html
     finally:
         await exported.close()
-    for device in devices:
-        await device.context.close()
+    for page_ in (planner, neighbour):
+        await page_.context.close()

@@ -1,0 +1,192 @@
+"""What members put on an agenda: anything that was said, behind an item that is there or as a new one.
+
+What will be cited, and who will be told, stands on the page before it happens.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+from sqlalchemy import select
+
+from community import agendas, board, groups, items, sources, text
+from community.agenda_models import Agenda, Contributor, Item, Source
+from community.board import Entry
+from community.db import Tx
+from community.members import Invalid
+from community.models import Account, Actor, Post
+from community.policy import NotThere, Refused
+from federation.lookup import FoundFeed, NotFound, look_up
+from federation.vocabulary import same_origin
+from web import agenda_forms, topic_view
+from web.auth import Form, Limit, complaints, field, read_form, require_viewer, take_turn, to_number, viewer
+from web.pages_read import ID, find_post
+from web.render import page, topic_path
+from web.site_key import SITE
+
+routes = web.RouteTableDef()
+
+_OWN_POST = re.compile(r"/p/(\d{1,15})")
+_OWN_PLACE = re.compile(r"/t/(\d{1,15})(?:/[^/]+(?:/(\d{1,9}))?)?")
+
+
+# --- What is cited, and who is told of it
+
+
+@dataclass(frozen=True)
+class Cited:
+    """What would stand behind an item. ``told`` says how its author hears of it, as a word for the template."""
+
+    post: Post
+    kind: str
+    told: str
+    refusal: str | None
+
+    @property
+    def excerpt(self) -> str:
+        return text.cut(self.post.warning, 400) or text.excerpt(self.post.html, 400)
+
+
+async def _cited(tx: Tx, post: Post, by: Actor) -> Cited:
+    cited = await sources.cited_for(tx, post)
+    told = await _told(tx, cited.author, by)
+    return Cited(cited, sources.kind_of(cited, cited.topic), told, sources.refusal_to_cite(cited))
+
+
+async def _told(tx: Tx, author: Actor, by: Actor) -> str:
+    known = await tx.get(Contributor, author.id)
+    if author.kind != "person":
+        return "nobody"
+    if author.id == by.id:
+        return "own"
+    if known is not None and known.has_objected:
+        return "anonymous"
+    if known is not None and known.opted_out_at is not None:
+        return "silent"
+    if not author.is_local:
+        return "elsewhere"
+    return "here" if await tx.get(Account, author.id) is not None else "nobody"
+
+
+def _title_for(cited: Cited) -> str:
+    """A title to begin with: that of the topic, or the first sentence."""
+    if cited.post.number == 1 and cited.post.topic.title:
+        return text.cut(cited.post.topic.title, items.TITLE_MAX)
+    return text.title_of(cited.post.html)
+
+
+# --- Putting a post on an agenda
+
+
+async def _choices(tx: Tx, actor: Actor, wanted: str) -> tuple[list[Agenda], Agenda]:
+    """The agendas that this person may put things on, and the one that is meant. Raises Refused."""
+    found = await agenda_forms.open_to(tx, actor)
+    if not found:
+        ahead = await agendas.ahead(tx)
+        raise Refused((await items.refusal_to_propose(tx, actor, ahead[0]) if ahead else None) or "no-agenda-open")
+    return found, next((each for each in found if each.actor.handle == wanted), found[0])
+
+
+async def _readable(tx: Tx, request: web.Request) -> Post:
+    """The post of the address, if its topic may be read."""
+    post = await find_post(tx, request.match_info["id"])
+    await topic_view.find(tx, post.topic_id, viewer(request))
+    return post
+
+
+async def _put_page(
+    request: web.Request, form: Form | None = None, wrong: dict[str, str] | None = None
+) -> web.Response:
+    _, actor = require_viewer(request)
+    typed = request.query.get("q", "") if form is None else field(form, "q")
+    typed = typed.replace("\x00", "")[:200]
+    wanted = request.query.get("agenda", "") if form is None else field(form, "agenda")
+    async with request.app[SITE].database.read() as tx:
+        post = await _readable(tx, request)
+        choices, agenda = await _choices(tx, actor, wanted)
+        cited = await _cited(tx, post, actor)
+        entries = await board.listed(tx, agenda, with_sources=0)
+        held = set(
+            (
+                await tx.execute(
+                    select(Source.item_id)
+                    .join(Item, Item.id == Source.item_id)
+                    .where(Item.agenda_id == agenda.actor_id, Source.post_id == cited.post.id)
+                )
+            ).scalars()
+        )
+        reason = await items.refusal_to_propose(tx, actor, agenda)
+        reached = await groups.count_follower_hosts(tx, agenda.actor_id)
+    found = agenda_forms.fitting(entries, typed) if typed.strip() else _suggested(entries, cited, held)
+    return await page(
+        request,
+        "agenda/put.html",
+        status=422 if wrong else 200,
+        post=post,
+        cited=cited,
+        agenda=agenda,
+        choices=choices,
+        entries=found[: agenda_forms.SHOWN],
+        found_count=len(found),
+        all_count=len(entries),
+        held=held,
+        typed=typed,
+        form=form or {"title": _title_for(cited)},
+        wrong=wrong or {},
+        propose_refusal=reason,
+        hosts_reached=reached,
+        here="agenda",
+    )
+
+
+def _suggested(entries: list[Entry], cited: Cited, held: set[int]) -> list[Entry]:
+    """Items in the order in which they are likely meant: where it stands already, then those with the same words."""
+    said = f"{cited.post.topic.title} {cited.excerpt}"
+    return sorted(agenda_forms.alike(entries, said), key=lambda entry: entry.item.id not in held)
+
+
+@routes.get(f"/p/{ID}/agenda")
+async def put_page(request: web.Request) -> web.Response:
+    return await _put_page(request)
+
+
+def _turn_of(actor: Actor) -> Limit:
+    return Limit(f"cite:{actor.id}", 20, 1)
+
+
+@routes.post(f"/p/{ID}/agenda")
+async def put(request: web.Request) -> web.Response:
+    """Put a post behind the item with the number ``item``; without one, behind a new one."""
+    _, actor = require_viewer(request)
+    form = await read_form(request)
+    site, number = request.app[SITE], field(form, "item")
+    try:
+        async with site.database.write() as tx:
+            if await take_turn(tx, _turn_of(actor)):
+                raise Invalid(**{"q" if number else "title": "too-many-tries"})
+        async with site.database.write() as tx:
+            post = await _readable(tx, request)
+            agenda = await agendas.find(tx, field(form, "agenda"))
+            if agenda is None:
+                raise NotThere
+            by = await tx.own(actor)
+            if number:
+                where, done = await _behind(tx, by, agenda, to_number(number), post), "cited"
+                if await _was_behind(tx, agenda, to_number(number), post, by):
+                    done = "already"
+            else:
+                item = await items.propose(tx, by, agenda, field(form, "title"), field(form, "summary"), about=post)
+                where, done = items.path_of(agenda, item), "proposed"
+    except (Invalid, Refused) as error:
+        if isinstance(error, Refused) and error.reason in _FINAL:
+            raise
+        return await _put_page(request, form, complaints(error, "q" if number else "title"))
+    raise web.HTTPSeeOther(f"{where}?done={done}")
+
+
+# Refusals that nothing typed could change.
+_FINAL = frozenset({"post-is-deleted", "nothing-to-cite", "agenda-is-over", "agenda-is-closed", "no-agenda-open",
+                    "sign-in-first", "wait-for-approval", "you-are-suspended", "you-are-banned-here", "you-have-moved"})  # fmt: skip
