@@ -256,13 +256,14 @@ class Cited(Event):
 @dataclass(frozen=True)
 class ContributorTold(Event):
     """Somebody elsewhere is to hear that they are cited: ``text`` is the clerk's Markdown, ``link`` where they can
-    object, known to them alone."""
+    object, known to them alone; ``posts`` are what they are cited with."""
 
     contributor: Contributor
     actor: Actor
     text: str
     language: str
     link: str
+    posts: tuple[Post, ...] = ()
 
 
 @dataclass(frozen=True)

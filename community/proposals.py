@@ -9,9 +9,29 @@ from community.agenda_models import Agenda, Item, Source
 from community.db import Tx
 from community.debate_models import Debate
 from community.events import DebateChanged, on
-from community.models import Post, Topic
+from community.members import Invalid
+from community.models import Actor, Post, Topic
+from community.policy import require, standing
 
 STRONGEST, QUESTIONS = 3, 5  # arguments of each side and questions behind what a conclusion proposes
+
+
+LINES, LINE_MAX = 5, items.TITLE_MAX
+
+
+async def name(tx: Tx, by: Actor, debate: Debate, lines: str) -> None:
+    """Say what a debate that is not concluded yet will put on the agenda: one title on each line, or its motion where
+    there is none. Raises Invalid, Refused."""
+    by, debate = await tx.own(by), await tx.lock(Debate, debate.actor_id)
+    require("host", await standing(tx, by, debate.actor_id), debate)
+    if debate.state == "concluded":
+        return
+    titles = list(dict.fromkeys(title for line in lines.splitlines() if (title := " ".join(line.split()))))
+    if len(titles) > LINES:
+        raise Invalid(proposals="too-many-proposals")
+    if any(not 3 <= len(title) <= LINE_MAX for title in titles):
+        raise Invalid(proposals="item-title-length")
+    debate.proposals = titles
 
 
 @on(DebateChanged)

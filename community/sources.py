@@ -18,7 +18,7 @@ from community import agendas, cards, questions, record, text
 from community.agenda_models import Agenda, Contributor, Item, Source
 from community.db import Tx
 from community.events import Cited, PostDeleted, PostEdited, emit, on
-from community.models import Actor, Post, Topic
+from community.models import Actor, Post, Revision, Topic
 from community.policy import Refused, require, standing
 
 OPEN = ("proposed", "shortlisted", "scheduled")  # states of items that more may be put behind
@@ -68,8 +68,8 @@ def kind_of(post: Post, topic: Topic) -> str:
     return "argument" if post.position in ("for", "against") and not post.part else "post"
 
 
-def hash_of(post: Post) -> str:
-    """SHA-256 of the words of a post, without what makes them look the way they do."""
+def hash_of(post: Post | Revision) -> str:
+    """SHA-256 of the words of a post as it is or was, without what makes them look the way they do."""
     return hashlib.sha256(text.plain(post.html).encode()).hexdigest()
 
 
@@ -169,17 +169,18 @@ async def note_edit(tx: Tx, event: PostEdited) -> None:
         if source.state == "cited":
             is_same = source.hash == hash_of(event.post)
             source.edited_at = None if is_same else (event.post.edited_at or tx.now)
-            await _changed(tx, source)
+            await changed(tx, source)
 
 
 @on(PostDeleted)
 async def note_deletion(tx: Tx, event: PostDeleted) -> None:
     for source in await _of_post(tx, event.post.id):
         redact(source)
-        await _changed(tx, source)
+        await changed(tx, source)
 
 
-async def _changed(tx: Tx, source: Source) -> None:
+async def changed(tx: Tx, source: Source) -> None:
+    """Something about a source is other than it was: of the state, the name, or what was said."""
     item = await tx.get_one(Item, source.item_id)
     item.changed_at = tx.now
     await tx.flush()
@@ -266,8 +267,7 @@ async def behind(tx: Tx, item_ids: Sequence[int], *, limit: int | None = None) -
 
 async def those(tx: Tx, ids: Sequence[int]) -> dict[int, Citation]:
     """Some sources by their ids, for lists that tell of few among many."""
-    rows = await tx.execute(_rows().where(Source.id.in_(ids))) if ids else []
-    return {row[0].id: _shown(*row) for row in rows}
+    return {row[0].id: _shown(*row) for row in await tx.execute(_rows().where(Source.id.in_(ids)))}
 
 
 async def counts(tx: Tx, item_ids: Sequence[int]) -> Counter[int]:
@@ -307,7 +307,7 @@ async def forget(tx: Tx, actor_id: int) -> int:
     held = list((await tx.execute(select(Source).where(Source.post_id.in_(ids), Source.state == "cited"))).scalars())
     for source in held:
         make_anonymous(source)
-        await _changed(tx, source)
+        await changed(tx, source)
     return len(held)
 
 

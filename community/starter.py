@@ -1,14 +1,16 @@
-"""The first content of a new instance, written by the clerk: five themes and what a newcomer wants to know."""
+"""The first content of a new instance, written by the clerk: five themes, what a newcomer wants to know, and the agenda
+that all of it leads to."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import select
 
-from community import groups, posts, topics
+from community import agendas, groups, posts, topics
 from community.db import Tx
 from community.keys import KeyPair
 from community.models import Topic
@@ -263,11 +265,25 @@ async def write_own(tx: Tx, wanted: Sequence[tuple[str, str]], pairs: Sequence[K
     return added
 
 
+EVENT = "World Smart Cities Forum"
+EVENT_TEXT = """\
+Once a year the cities meet. What they speak of is decided here, by everybody who takes part: put on this agenda what
+was said in a theme or a debate, support what others put on it, and read why something did not make it.
+"""
+
+
+def next_event(today: date) -> date:
+    """The next 13 July, the day of the event."""
+    day = date(today.year, 7, 13)
+    return day if day >= today else day.replace(year=today.year + 1)
+
+
 async def write(tx: Tx, pairs: list[KeyPair]) -> None:
-    """Make the themes and write the first topics; ``pairs`` is one key pair for each theme."""
+    """Make the themes, write the first topics, set up the agenda; ``pairs`` is one key pair for each theme and one for
+    the agenda."""
     clerk = await groups.clerk(tx)
     made = {}
-    for starter, pair in zip(THEMES, pairs, strict=True):
+    for starter, pair in zip(THEMES, pairs[:-1], strict=True):
         made[starter.slug] = await groups.add_theme(
             tx,
             None,
@@ -283,3 +299,6 @@ async def write(tx: Tx, pairs: list[KeyPair]) -> None:
         opener = await topics.open(tx, clerk, made[topic.theme].actor, written)
         if topic.is_pinned:
             await topics.pin(tx, clerk, opener.topic, is_on=True, reason="For newcomers")
+    day = next_event(tx.now.date())
+    plan = agendas.Plan(EVENT, day, day, "Asia/Singapore", place="Singapore", text=_unwrapped(EVENT_TEXT))
+    await agendas.make(tx, clerk, pairs[-1], plan)

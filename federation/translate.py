@@ -56,6 +56,8 @@ ACTOR_CONTEXT: list[Any] = [
         "PropertyValue": "schema:PropertyValue",
         "value": "schema:value",
         "debate": {"@id": "urn:folkmoot:debate", "@type": "@json"},
+        "agenda": {"@id": "urn:folkmoot:agenda", "@type": "@id"},
+        "event": {"@id": "urn:folkmoot:event", "@type": "@json"},
         "upcomingEvents": {"@id": "https://w3id.org/fep/8a8e#upcomingEvents", "@type": "@id"},
     },
 ]

@@ -9,6 +9,7 @@ from community.policy import Refused, require, standing
 from federation.dereference import Stale, store_note, written
 from federation.translate import OBJECT_TYPES, PRIVATE_TYPES, NotUnderstood, SeenNote, from_note
 from federation.vocabulary import id_of, same_origin
+from inbox.citations import take_message
 from inbox.members import delete_actor
 from inbox.polls import take_note
 from inbox.registry import Received, handles
@@ -29,6 +30,9 @@ def _note(tx: Tx, received: Received) -> SeenNote:
 @handles("Create", *OBJECT_TYPES, *PRIVATE_TYPES)
 async def create(tx: Tx, received: Received) -> str | None:
     """A reply goes under its parent, anything else opens a topic in the theme that it addresses."""
+    told = await take_message(tx, received)
+    if told is not None:
+        return told
     seen = _note(tx, received)
     if await posts.find_by_uri(tx, seen.uri) is not None:
         return "already-held"

@@ -6,10 +6,26 @@ other way. ``documents`` builds what we say about our things, ``collections`` th
 registers them all.
 """
 
-from outbox import articles, debates, delivery, links, members, moderation, polls, posts, quotes, reactions, threads
+from outbox import (
+    agendas,
+    articles,
+    citations,
+    debates,
+    delivery,
+    links,
+    members,
+    moderation,
+    polls,
+    posts,
+    quotes,
+    reactions,
+    threads,
+)
 
 __all__ = [
+    "agendas",
     "articles",
+    "citations",
     "debates",
     "delivery",
     "links",

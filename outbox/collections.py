@@ -6,9 +6,11 @@ import json
 
 from sqlalchemy import select
 
-from community import debates, groups, posts, topics
+from community import board, debates, groups, posts, topics
+from community.agenda_models import Agenda
 from community.db import Tx
 from community.models import Activity, Actor, Post, Topic
+from federation import agendas as agenda_documents
 from federation import translate
 from federation.debates import event_uri
 from federation.vocabulary import AS2, Document, type_of
@@ -97,6 +99,24 @@ async def upcoming(tx: Tx, theme: Actor) -> Document:
     found = await debates.ahead(tx, theme_ids=[theme.id])
     items = [event_uri(debate) for debate in found if debate.actor.is_local]
     return _ordered(f"{theme.uri}/upcoming", items, attributedTo=theme.uri)
+
+
+async def agenda(tx: Tx, agenda: Agenda, number: int | None = None) -> Document | None:
+    """What is on an agenda, in its order, or one page of it (from 1; None behind the last)."""
+    wanted, size = number or 1, agenda_documents.PAGE
+    listed = [entry for entry in await board.listed(tx, agenda, with_sources=0) if entry.item.post_id is not None]
+    shown = listed[(wanted - 1) * size : wanted * size]
+    if not shown and wanted > 1:
+        return None
+    some = [entry.item for entry in shown]
+    behind, posted = await documents.cited(tx, [item.id for item in some]), await documents.posted_as(tx, some)
+    clerk = await groups.clerk(tx)
+    entries = [
+        agenda_documents.to_entry(agenda, each, behind[each.item.id], posted[each.item.id], clerk, tx.settings)
+        for each in shown
+    ]
+    page = agenda_documents.to_page(agenda, entries, wanted, len(listed))
+    return page if number is not None else agenda_documents.to_collection(agenda, page, len(listed))
 
 
 async def moderators(tx: Tx, group: Actor) -> Document:

@@ -94,7 +94,7 @@ class _Reader:
         self.form = form
         self.wrong: dict[str, str] = {}
 
-    def date(self, name: str, now: datetime) -> date:
+    def on(self, name: str, now: datetime) -> date:
         """A day near enough to be counted with; today where it is none."""
         try:
             found = date.fromisoformat(field(self.form, name).strip())
@@ -124,7 +124,9 @@ class _Reader:
     def day(self, agenda: Agenda) -> date:
         """A day of the event, its first where only one is there to choose from."""
         typed = field(self.form, "day").strip()
-        if not typed and agenda.opens_on == agenda.closes_on:
+        if not typed:
+            if agenda.opens_on != agenda.closes_on:
+                self.wrong["day"] = "choose-one"
             return agenda.opens_on
         try:
             found = date.fromisoformat(typed)
@@ -148,8 +150,8 @@ def days_of(agenda: Agenda) -> list[date]:
 def read_plan(form: Form, now: datetime, *, is_new: bool) -> Plan:
     """What the form for an event says. Raises Invalid."""
     reader = _Reader(form)
-    opens_on = reader.date("opens_on", now)
-    closes_on = reader.date("closes_on", now) if field(form, "closes_on").strip() else opens_on
+    opens_on = reader.on("opens_on", now)
+    closes_on = reader.on("closes_on", now) if field(form, "closes_on").strip() else opens_on
     if is_new and "closes_on" not in reader.wrong and "opens_on" not in reader.wrong and closes_on < now.date():
         reader.wrong["closes_on"] = "date-is-past"
     zone = field(form, "zone").strip()
@@ -196,7 +198,8 @@ def read_slot(form: Form, agenda: Agenda) -> Slot:
         if at is None:
             reader.wrong.setdefault(name, "time-form")
     reader.done()
-    assert opens_at is not None and closes_at is not None
+    if opens_at is None or closes_at is None:
+        raise Invalid(**{"from": "time-form"})
     return Slot(field(form, "name"), opens_at, closes_at, field(form, "room"))
 
 

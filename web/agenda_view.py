@@ -95,7 +95,7 @@ async def rows(tx: Tx, agenda: Agenda, entries: Sequence[Entry]) -> list[Row]:
         for item_id, kinds in by_item.items()
     }
     named = await sources.those(tx, [each.ids[0] for some in chosen.values() for _, each in some if not each.is_many])
-    told = await _details(tx, list(named.values()))
+    told = await details(tx, list(named.values()))
     return [_row(entry, states[entry.item.id], chosen.get(entry.item.id, []), told) for entry in entries]
 
 
@@ -109,7 +109,7 @@ def _row(entry: Entry, states: Counter[str], chosen: list[tuple[str, _Kind]], to
     return Row(entry, parts, more, states["anonymous"], states["redacted"])
 
 
-async def _details(tx: Tx, named: Sequence[Citation]) -> dict[int, Part]:
+async def details(tx: Tx, named: Sequence[Citation]) -> dict[int, Part]:
     """What is said of single contributions, by the ids of their sources; nothing of what may not be told."""
     shown = [each for each in named if each.post is not None]
     floors = {each.source.post_id: each.post.topic.group_id for each in shown if each.post and _is("debate", each)}
@@ -185,7 +185,7 @@ class Left:
 
 async def left_out(tx: Tx, agenda: Agenda) -> list[Left]:
     """Every item that was declined or merged, the latest decision first."""
-    entries = await board.board(tx, agenda, states=("declined", "merged"), with_sources=0)
+    entries = await board.listed(tx, agenda, states=("declined", "merged"), with_sources=0)
     found = await rows(tx, agenda, entries)
     decided = await board.decisions(tx, agenda, ("decline-item", "merge-item"))
     into_ids = {row.item.merged_into_id for row in found} - {None}

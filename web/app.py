@@ -27,12 +27,16 @@ from inbox.receive import BODY_MAX, Inbox
 from web import (
     abroad,
     accounts,
+    agenda,
+    agenda_export,
     arrange,
     articles,
     auth,
     blog,
     calendars,
     cities,
+    citations,
+    curate,
     debates,
     desk,
     headers,
@@ -47,6 +51,7 @@ from web import (
     pages_read,
     pages_write,
     polls,
+    propose,
     questions,
     record,
     render,
@@ -68,6 +73,7 @@ ROOMS = (
     objects, abroad, moving, pages_read, pages_write, polls, live, accounts, moderation, staff, staff_hosts, cities,
     threads, debates, arrange, invitations, questions, desk, outcome, record, live_debate,
     ticker, series, calendars, media, blog, articles,
+    agenda_export, agenda, propose, curate, citations,
 )  # fmt: skip
 
 __all__ = ["build"]

@@ -62,7 +62,7 @@ async def _rows(tx: Tx, found: list[Article]) -> list[Row]:
     people = {each.id: each for each in (await tx.execute(select(Actor).where(Actor.id.in_(people_ids)))).scalars()}
     posts = [article.post_id for article in found if article.post_id is not None]
     pairs = await tx.execute(select(Post.id, Topic).join(Topic, Topic.id == Post.topic_id).where(Post.id.in_(posts)))
-    read_in = {post_id: topic for post_id, topic in pairs}
+    read_in = {pair[0]: pair[1] for pair in pairs}
     return [
         Row(each, themes.get(each.id, []), people.get(each.reviewer_id or 0), read_in.get(each.post_id or 0))
         for each in found

@@ -34,7 +34,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _INBOX = re.compile(r"(/[ug]/[^/]+)?/inbox/?")
 _PICTURE = re.compile(r"/media/[0-9a-f]+-[a-z]+\.webp")
 # Forms that people who are not signed in may send. Nothing else that they post has an effect.
-_ANONYMOUS_FORMS = re.compile(r"/sign-in|/sign-up|/welcome/.*|/seats/.*")
+_ANONYMOUS_FORMS = re.compile(r"/sign-in|/sign-up|/welcome/.*|/seats/.*|/citations/.*")
 _FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 

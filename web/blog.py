@@ -1,6 +1,6 @@
 """The blog for its readers: the front page, the page of each theme, and both as feeds.
 
-An article itself is read on the page of its topic. The desk of the editors is ``article_desk``.
+An article itself is read on the page of its topic. The desk of the editors is ``articles``.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ async def front_page(request: web.Request) -> web.Response:
         path=path,
         feed_path=f"{path}/feed.xml{rest}",
         json_path=f"{path}/feed.json{rest}",
-        canonical=site.settings.origin + path + rest,
+        canonical=site.settings.origin + path + rest + (f"{'&' if rest else '?'}page={number}" if number > 1 else ""),
     )
 
 

@@ -11,7 +11,7 @@ from icalendar import Event
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import joinedload
 
-from community import debates, groups, hosts, house, series
+from community import agendas, debates, groups, hosts, house, items, series
 from community.db import Tx
 from community.debate_models import Debate, Series
 from community.models import Actor, Post, Topic
@@ -194,6 +194,7 @@ async def calendars_page(request: web.Request) -> web.Response:
         with_debates = set((await tx.execute(select(Debate.theme_id).distinct())).scalars())
         wanted = with_debates | {one.theme_id for one in found}
         themes = [theme for theme in await groups.themes(tx) if theme.actor_id in wanted]
+        events = await agendas.ahead(tx)
     origin = site.settings.origin
     return await render.page(
         request,
@@ -202,6 +203,7 @@ async def calendars_page(request: web.Request) -> web.Response:
         is_private=False,
         series_feeds=[Feed(one.name, f"/series/{one.id}.ics") for one in found],
         theme_feeds=[Feed(render.called(theme.actor), f"/g/{theme.slug}/debates.ics") for theme in themes],
+        agendas=[Feed(agenda.name, f"{items.path_of(agenda)}/agenda.ics") for agenda in events],
         origin=origin,
         webcal="webcal:" + origin.partition(":")[2],
         canonical=origin + "/debates/calendars",

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from community import clerk, debates, following, groups, positions, swing
+from community import clerk, debates, following, groups, positions, sources, swing
 from community.db import Tx
 from community.debate_models import Debate, Question, Seat, Series
 from community.models import Membership, PollOption, Post, Theme, Topic
 from community.policy import NotThere, Standing, refusal, standing
 from federation.site import Site
+from web import agenda_view
 from web.auth import Viewer
 
 NEAR = timedelta(hours=3)
@@ -51,6 +52,7 @@ class Head:
     is_member: bool = False
     follow_state: str = ""  # of a member here to a debate elsewhere
     join_refusal: str | None = None
+    became: Sequence[sources.Mark] = ()  # items on agendas that go back to it
 
     @property
     def path(self) -> str:
@@ -251,6 +253,7 @@ async def head(tx: Tx, site: Site, debate: Debate, theme: Theme, who: Standing, 
         is_member=membership is not None and membership.state == "accepted",
         follow_state="" if is_ours else await following.state_of(tx, who.actor, debate.actor),
         join_refusal=refusal("follow", who, debate.actor),
+        became=await agenda_view.became(tx, debate.topic_id),
     )
 
 

@@ -1,4 +1,4 @@
-"""Debates and series as iCalendar (RFC 5545): what a calendar that somebody subscribes to is made of.
+"""Debates, series and agendas as iCalendar (RFC 5545): what a calendar that somebody subscribes to is made of.
 
 A series is one event with its rule, and each of its debates an override of one date of it, so that a calendar shows
 every date once, those to come as well as those that are made, moved or left out. Names (UID) never change.
@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from icalendar import Calendar, Event, Timezone, TimezoneDaylight, TimezoneStandard, vRecur
 
-from community import clerk, recurrence, series, text
+from community import clerk, items, recurrence, series, text
+from community.agenda_models import Agenda, Item
 from community.debate_models import Debate, Series
 from community.recurrence import Occurrence, zone_of
 from community.settings import Settings
@@ -155,6 +156,44 @@ def events_of_series(settings: Settings, one: Series, held: Iterable[Debate], no
 def _is_left_out(one: Series, when: Occurrence, now: datetime) -> bool:
     """Whether a date that has no debate will have none."""
     return when.state == "dropped" or when.at <= now or (one.ended_at is not None and when.at >= one.ended_at)
+
+
+# --- Agendas ---------------------------------------------------------------------------------------------------------
+
+
+def event_of_agenda(settings: Settings, agenda: Agenda) -> Event:
+    """The event that an agenda is for: whole days at its place."""
+    event, link = Event(), settings.origin + items.path_of(agenda)
+    event.add("uid", f"{agenda.actor.handle}@{settings.host}")
+    event.add("dtstart", agenda.opens_on)
+    event.add("dtend", agenda.closes_on + timedelta(days=1))  # RFC 5545, 3.6.1: the end is not part of it
+    _put(event, "summary", agenda.name, agenda.language)
+    said = text.cut(text.plain(agenda.text_html), _DESCRIPTION_MAX)
+    _put(event, "description", "\n\n".join(part for part in (said, link) if part), agenda.language)
+    _put(event, "location", agenda.place, agenda.language)
+    event.add("url", link)
+    event.add("transp", "TRANSPARENT")
+    event.add("status", "CONFIRMED")
+    _stamp(event, agenda.sequence, agenda.changed_at)
+    return event
+
+
+def event_of_item(settings: Settings, agenda: Agenda, item: Item) -> Event:
+    """An item that is scheduled, in the room and at the hour that it has at the place."""
+    assert item.starts_at is not None
+    event, link = Event(), settings.origin + items.path_of(agenda, item)
+    event.add("uid", f"item-{item.number}-{agenda.actor.handle}@{settings.host}")
+    event.add("dtstart", item.starts_at.astimezone(zone_of(agenda.zone)))
+    if item.ends_at is not None:
+        event.add("dtend", item.ends_at.astimezone(zone_of(agenda.zone)))
+    _put(event, "summary", item.title, agenda.language)
+    parts = [item.summary, f"{agenda.name}\n{link}"]
+    _put(event, "description", "\n\n".join(part for part in parts if part), agenda.language)
+    _put(event, "location", ", ".join(part for part in (item.room, agenda.place) if part), agenda.language)
+    event.add("url", link)
+    event.add("status", "CONFIRMED")
+    _stamp(event, agenda.sequence, item.changed_at)
+    return event
 
 
 # --- Zones -----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 from aiohttp import web
 from sqlalchemy import func, select
 
-from community import debates, groups, house, members, policy, posts, quotes, topics
+from community import agendas, debates, groups, house, members, policy, posts, quotes, topics
 from community.db import Tx
 from community.models import Account, Activity, Actor, Post, Topic
 from federation import nodeinfo, translate, webfinger
@@ -96,6 +96,16 @@ async def _collection(tx: Tx, match: re.Match[str], _request: web.Request) -> Do
         "featured": collections.featured, "moderators": collections.moderators, "upcoming": collections.upcoming,
     }  # fmt: skip
     return await lists[match[2]](tx, actor)
+
+
+@_at(r"(/g/[a-z0-9_]+)/agenda")
+async def _agenda(tx: Tx, match: re.Match[str], request: web.Request) -> Document | None:
+    """What is on the agenda that a group is, or a page of it."""
+    group, page = await _actor_at(tx, match[1]), request.query.get("page")
+    agenda = await agendas.of_group(tx, group.id) if group is not None else None
+    if agenda is None or (page is not None and re.fullmatch(r"[1-9][0-9]{0,3}", page, re.ASCII) is None):
+        return None
+    return await collections.agenda(tx, agenda, int(page) if page is not None else None)
 
 
 async def _local_post(tx: Tx, match: re.Match[str]) -> Post | None:
@@ -183,6 +193,7 @@ async def _page_of_event(request: web.Request) -> web.Response:
 
 @routes.get("/{list:outbox|followers}")
 @routes.get("/{kind:u|g}/{name}/{list:outbox|followers|featured|moderators|upcoming}")
+@routes.get("/g/{name}/agenda")
 @routes.get("/p/{number}/{list:replies|likes}")
 @routes.get("/t/{number}/context")
 @routes.get("/a/{name}")

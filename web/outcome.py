@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from community import debates, digest, groups, notifications, polls, posts, swing, text
+from community import agendas, debates, digest, groups, notifications, polls, posts, proposals, swing, text
 from community.db import Tx
 from community.debate_models import Debate
 from community.members import Invalid
@@ -72,8 +72,14 @@ def _require_over(debate: Debate) -> None:
 
 
 async def _conclusion_page(
-    request: web.Request, source: str | None, *, wrong: dict[str, str] | None = None, is_preview: bool = False
+    request: web.Request,
+    source: str | None,
+    lines: str | None = None,
+    *,
+    wrong: dict[str, str] | None = None,
+    is_preview: bool = False,
 ) -> web.Response:
+    """``lines`` are what it proposes for the agenda, where there is one to propose for."""
     site = request.app[SITE]
     async with site.database.read() as tx:
         debate, theme, place = await _find_ours(tx, request)
@@ -82,6 +88,9 @@ async def _conclusion_page(
         head = await debate_view.head(tx, site, debate, theme, place, "")
         taken = await swing.measure(tx, debate)
         reached = await groups.count_follower_hosts(tx, debate.actor_id)
+        agenda = await agendas.current(tx) if debate.state == "closed" else None
+    if lines is None:
+        lines = "\n".join(debate.proposals) or text.cut(debate.motion, proposals.LINE_MAX)
     source = debate.conclusion_source if source is None else source
     return await page(
         request,
@@ -91,6 +100,8 @@ async def _conclusion_page(
         swing=taken,
         theme=theme,
         source=source,
+        agenda=agenda,
+        lines=lines,
         previewed=text.render(source) if is_preview else "",
         wrong=wrong or {},
         hosts_reached=reached,
@@ -107,17 +118,20 @@ async def conclusion_form(request: web.Request) -> web.Response:
 @routes.post("/g/{slug}/conclusion")
 async def conclude(request: web.Request) -> web.Response:
     site, (_, actor), form = request.app[SITE], require_viewer(request), await read_form(request)
-    source = field(form, "text")
+    source, lines = field(form, "text"), field(form, "proposals") if "proposals" in form else None
     if field(form, "do") == "preview":
         wrong = {} if source.strip() else {"text": "text-missing"}
-        return await _conclusion_page(request, source, wrong=wrong, is_preview=not wrong)
+        return await _conclusion_page(request, source, lines, wrong=wrong, is_preview=not wrong)
     try:
         await look_up_mentions(site, source)
         async with site.database.write() as tx:
             debate, theme, _ = await _find_ours(tx, request)
-            await debates.conclude(tx, await tx.get_one(Actor, actor.id), debate, source)
+            by = await tx.get_one(Actor, actor.id)
+            if lines is not None:
+                await proposals.name(tx, by, debate, lines)
+            await debates.conclude(tx, by, debate, source)
     except Invalid as error:
-        return await _conclusion_page(request, source, wrong=complaints(error, "text"))
+        return await _conclusion_page(request, source, lines, wrong=complaints(error, "text"))
     raise web.HTTPSeeOther(f"/g/{theme.slug}")
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from community import debates, following, groups, links, members, notifications, posts, text, topics
+from community import agendas, debates, following, groups, links, members, notifications, posts, text, topics
 from community.db import Tx
 from community.models import Actor, Membership, Notification, Post, Theme, Topic
 from community.policy import NotThere, refusal, standing
-from web import article_view, debate_view, sides, threads, topic_view
+from web import agenda_view, article_view, debate_view, sides, threads, topic_view
 from web.auth import require_viewer, viewer
 from web.render import actor_path, fragment, language_of, page, topic_path
 from web.site_key import SITE
@@ -49,6 +49,7 @@ async def home(request: web.Request) -> web.Response:
         latest = await topics.listed(tx, reader_id=reader_id)
         upcoming = await debate_view.listed(tx, await debates.ahead(tx, limit=1))
         stories = await article_view.newest(tx, language)
+        progress = await agenda_view.progress(tx)
         now = tx.now
     busy = sorted((row for row in latest if row.topic.reply_count > 1), key=lambda row: -row.topic.reply_count)
     lively = busy[:LIVELY] if len(latest) > LIVELY else []
@@ -62,6 +63,7 @@ async def home(request: web.Request) -> web.Response:
         now=now,
         neighbours=neighbours,
         stories=stories,
+        progress=progress,
         cities={each.city.host: each.city for each in neighbours},
         lively=lively,
         latest=[row for row in latest if row.topic.id not in chosen][:12],
@@ -94,7 +96,9 @@ async def theme_page(request: web.Request) -> web.Response:
     wanted_home = request.query.get("from", "")
     async with site.database.read() as tx:
         theme = await find_theme(tx, request.match_info["slug"])
-        debate = await debates.of_group(tx, theme.actor_id)
+        debate, agenda = await debates.of_group(tx, theme.actor_id), await agendas.of_group(tx, theme.actor_id)
+    if agenda is not None:
+        raise web.HTTPFound(f"/agenda/{theme.slug}", headers={"Vary": "Accept"})
     if debate is not None:
         return await sides.sides_page(request, theme, debate)
     language = await language_of(request)
@@ -118,6 +122,7 @@ async def theme_page(request: web.Request) -> web.Response:
         planned = await debate_view.listed(tx, await debates.ahead(tx, theme_ids=[theme.actor_id], limit=5))
         held = await debate_view.listed(tx, await debates.over(tx, theme_ids=[theme.actor_id], limit=3))
         stories = await article_view.newest(tx, language, theme_id=theme.actor_id)
+        progress = await agenda_view.progress(tx, theme_id=theme.actor_id)
         now = tx.now
         membership = await tx.get(Membership, (who.actor.id, theme.actor_id)) if who.actor else None
     if theme.slug != request.match_info["slug"]:
@@ -145,6 +150,7 @@ async def theme_page(request: web.Request) -> web.Response:
         planned=planned,
         held=held,
         stories=stories,
+        progress=progress,
         now=now,
         arrange_refusal=refusal("arrange", place, theme.actor),
         is_member=membership is not None and membership.state == "accepted",

@@ -22,9 +22,20 @@ from community.policy import NotThere, Refused
 from federation.lookup import FoundFeed, NotFound, look_up
 from federation.vocabulary import same_origin
 from web import agenda_forms, topic_view
-from web.auth import Form, Limit, complaints, field, read_form, require_viewer, take_turn, to_number, viewer
+from web.auth import (
+    Form,
+    Limit,
+    complaints,
+    field,
+    focus_on,
+    read_form,
+    require_viewer,
+    take_turn,
+    to_number,
+    viewer,
+)
 from web.pages_read import ID, find_post
-from web.render import page, topic_path
+from web.render import page
 from web.site_key import SITE
 
 routes = web.RouteTableDef()
@@ -162,31 +173,133 @@ async def put(request: web.Request) -> web.Response:
     """Put a post behind the item with the number ``item``; without one, behind a new one."""
     _, actor = require_viewer(request)
     form = await read_form(request)
-    site, number = request.app[SITE], field(form, "item")
+    number = field(form, "item")
     try:
-        async with site.database.write() as tx:
-            if await take_turn(tx, _turn_of(actor)):
-                raise Invalid(**{"q" if number else "title": "too-many-tries"})
-        async with site.database.write() as tx:
+        await _wait_for_turn(request, actor, "q" if number else "title")
+        async with request.app[SITE].database.write() as tx:
             post = await _readable(tx, request)
             agenda = await agendas.find(tx, field(form, "agenda"))
             if agenda is None:
                 raise NotThere
             by = await tx.own(actor)
             if number:
-                where, done = await _behind(tx, by, agenda, to_number(number), post), "cited"
-                if await _was_behind(tx, agenda, to_number(number), post, by):
-                    done = "already"
+                item = await board.find(tx, agenda, to_number(number))
+                if item is None:
+                    raise Invalid(q="item-unknown")
+                before = (await sources.counts(tx, [item.id]))[item.id]
+                await sources.cite(tx, by, item, post)
+                done = "cited" if (await sources.counts(tx, [item.id]))[item.id] > before else "already"
             else:
                 item = await items.propose(tx, by, agenda, field(form, "title"), field(form, "summary"), about=post)
-                where, done = items.path_of(agenda, item), "proposed"
+                done = "proposed"
     except (Invalid, Refused) as error:
-        if isinstance(error, Refused) and error.reason in _FINAL:
+        if isinstance(error, Refused) and error.reason not in _MENDED:
             raise
         return await _put_page(request, form, complaints(error, "q" if number else "title"))
-    raise web.HTTPSeeOther(f"{where}?done={done}")
+    raise web.HTTPSeeOther(f"{items.path_of(agenda, item)}?done={done}")
 
 
-# Refusals that nothing typed could change.
-_FINAL = frozenset({"post-is-deleted", "nothing-to-cite", "agenda-is-over", "agenda-is-closed", "no-agenda-open",
-                    "sign-in-first", "wait-for-approval", "you-are-suspended", "you-are-banned-here", "you-have-moved"})  # fmt: skip
+# Refusals after which somebody may do something else on the same page.
+_MENDED = frozenset({"proposals-enough", "agenda-is-full", "item-is-closed", "item-has-enough-sources"})
+
+
+async def _wait_for_turn(request: web.Request, actor: Actor, name: str) -> None:
+    """At most twenty a minute, however many agendas there are. Raises Invalid."""
+    async with request.app[SITE].database.write() as tx:
+        if await take_turn(tx, Limit(f"cite:{actor.id}", 20, 1)):
+            raise Invalid(**{name: "too-many-tries"})
+
+
+# --- Proposing from the agenda itself
+
+
+async def _propose_page(request: web.Request, form: Form, wrong: dict[str, str] | None = None) -> web.Response:
+    _, actor = require_viewer(request)
+    async with request.app[SITE].database.read() as tx:
+        agenda = await agenda_forms.find(tx, request)
+        reason = await items.refusal_to_propose(tx, actor, agenda)
+        reached = await groups.count_follower_hosts(tx, agenda.actor_id)
+    wrong = wrong or {}
+    return await page(
+        request,
+        "agenda/propose.html",
+        status=422 if wrong else 200,
+        agenda=agenda,
+        form=form,
+        wrong=wrong,
+        focus=focus_on(wrong),
+        propose_refusal=reason,
+        hosts_reached=reached,
+        here="agenda",
+    )
+
+
+@routes.get("/agenda/{handle}/propose")
+async def propose_page(request: web.Request) -> web.Response:
+    return await _propose_page(request, {})
+
+
+@routes.post("/agenda/{handle}/propose")
+async def propose(request: web.Request) -> web.Response:
+    """A new item, with what stands at ``address`` behind it; ``do`` is find to choose an item for that instead."""
+    account, actor = require_viewer(request)
+    form = await read_form(request)
+    site, is_search = request.app[SITE], field(form, "do") == "find"
+    name = "behind" if is_search else "address"
+    address = field(form, name).strip()
+    try:
+        await _wait_for_turn(request, actor, "behind" if is_search else "title")
+        about = await _look_up(request, account, address, name) if address or is_search else None
+        if is_search and about is not None:
+            query = urlencode({"agenda": request.match_info["handle"]})
+            raise web.HTTPSeeOther(f"/p/{about}/agenda?{query}")
+        async with site.database.write() as tx:
+            agenda = await agenda_forms.find(tx, request)
+            post = await find_post(tx, str(about)) if about is not None else None
+            by = await tx.own(actor)
+            item = await items.propose(tx, by, agenda, field(form, "title"), field(form, "summary"), about=post)
+    except (Invalid, Refused) as error:
+        if isinstance(error, Refused) and error.reason in ("nothing-to-cite", "post-is-deleted"):
+            return await _propose_page(request, form, {name: error.reason})
+        if isinstance(error, Refused) and error.reason not in _MENDED:
+            raise
+        return await _propose_page(request, form, complaints(error, "title"))
+    raise web.HTTPSeeOther(f"{items.path_of(agenda, item)}?done=proposed")
+
+
+async def _look_up(request: web.Request, account: Account, address: str, name: str) -> int:
+    """The id of the post that an address names, here or elsewhere. Raises Invalid for the field ``name``."""
+    site, limit = request.app[SITE], Limit(f"find:{account.actor_id}", 30, 10)
+    async with site.database.write() as tx:
+        if await take_turn(tx, limit):
+            raise Invalid(**{name: "too-many-tries"})
+    try:
+        uri = await look_up(site, address[:2000])
+    except FoundFeed:
+        raise Invalid(**{name: "not-a-post"}) from None
+    except NotFound as error:
+        raise Invalid(**{name: "link-form" if error.reason == "address-form" else error.reason}) from None
+    async with site.database.read() as tx:
+        found = await _post_at(tx, uri, site.settings.origin)
+        if found is None:
+            raise Invalid(**{name: "not-a-post"})
+        try:
+            await topic_view.find(tx, found.topic_id, viewer(request))
+        except NotThere:
+            raise Invalid(**{name: "nothing-there"}) from None
+    return found.id
+
+
+async def _post_at(tx: Tx, uri: str, origin: str) -> Post | None:
+    """The post with this id, or at this address of ours: of a topic the first one."""
+    post = await tx.by_uri(Post, uri)
+    if post is not None or not same_origin(uri, origin):
+        return post
+    path = urlsplit(uri).path
+    if own := _OWN_POST.fullmatch(path):
+        return await tx.get(Post, int(own[1]))
+    place = _OWN_PLACE.fullmatch(path)
+    if place is None:
+        return None
+    query = select(Post).where(Post.topic_id == int(place[1]), Post.number == int(place[2] or 1))
+    return (await tx.execute(query)).scalar_one_or_none()

@@ -34,6 +34,7 @@ from web.sentences import N_, sentence_of
 from web.site_key import SITE
 
 _FOLDER = Path(__file__).parent
+Day = date  # which among the filters is the name of one
 
 # Languages that a post can be marked with, by their own names.
 POST_LANGUAGES = (
@@ -193,15 +194,15 @@ class _Words:
             words += "–" + format_datetime(until.astimezone(zone_of(zone)), "HH:mm", locale=self.locale)
         return self._time(moment, words, "place")
 
-    def day_at(self, moment: datetime | date, zone: str = "UTC") -> str:
+    def day_at(self, moment: datetime | Day, zone: str = "UTC") -> str:
         """A day at a place as part of a sentence: '18 December', with the year where it is another."""
         there = moment.astimezone(zone_of(zone)) if isinstance(moment, datetime) else moment
         return str(format_skeleton("MMMMd" if there.year == utcnow().year else "yMMMMd", there, locale=self.locale))
 
-    def days(self, first: date, last: date) -> str:
+    def days(self, first: Day, last: Day) -> str:
         """The days of an event: '13 July 2027', '13 – 15 July 2027'."""
         if first == last:
-            return format_date(first, "long", locale=self.locale)
+            return str(format_date(first, "long", locale=self.locale))
         return str(format_interval(first, last, "yMMMMd", locale=self.locale))
 
     def leaf(self, moment: datetime, zone: str) -> tuple[str, str]:

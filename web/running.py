@@ -56,7 +56,7 @@ async def _found(site: Site, *, empty: bool) -> None:
     async with site.database.read() as tx:
         is_founded = await groups.is_founded(tx)
     if not is_founded:
-        made = [await keys.make(secret) for _ in range(2 + len(starter.THEMES))]
+        made = [await keys.make(secret) for _ in range(3 + len(starter.THEMES))]
         async with site.database.write() as tx:
             await groups.found(tx, made[0], made[1])
             if not empty:

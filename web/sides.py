@@ -106,9 +106,11 @@ async def _columns(tx: Tx, debate: Debate, topic: Topic, who: Viewer, order: str
 
 
 def place_of(request: web.Request, topic: Topic, number: int, *, is_new_argument: bool = False) -> str:
-    """Where somebody finds a post again after a form was sent: on the page of the debate that the form stood on, if it
-    is shown there, else in its topic. An argument that was just written stands on top of the newest."""
+    """Where somebody finds a post again after a form was sent: on the page of the debate or agenda that the form stood
+    on, if it is shown there, else in its topic. An argument that was just written stands on top of the newest."""
     path, query = came_from(request)
+    if path.startswith("/agenda/"):
+        return safe_next(path + (f"?{query}" if query else ""))
     if topic.closes_at is None or not path.startswith("/g/") or path.count("/") > 2:
         return topic_path(topic, number)
     query = "order=new" if is_new_argument else query

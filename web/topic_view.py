@@ -8,12 +8,26 @@ from typing import Any
 
 from sqlalchemy.orm.attributes import set_committed_value
 
-from community import debates, drafts, groups, notifications, polls, posts, quotes, reactions, text, topics
+from community import (
+    board,
+    debates,
+    drafts,
+    groups,
+    notifications,
+    polls,
+    posts,
+    quotes,
+    reactions,
+    sources,
+    text,
+    topics,
+)
+from community.agenda_models import Item
 from community.db import Tx
 from community.models import Post, Theme, Topic
 from community.policy import NotThere, Standing, refusal, standing
 from federation.site import Site
-from web import article_view, debate_view, threads
+from web import agenda_forms, article_view, debate_view, threads
 from web.auth import Viewer
 from web.render import topic_path
 
@@ -41,6 +55,8 @@ class Shown:
     seal: str = ""  # in a debate: host or panel
     is_milestone: bool = False  # the clerk's own in a debate
     can_position: bool = False
+    can_propose: bool = False  # put it on an agenda
+    marks: Sequence[sources.Mark] = ()  # the items on agendas that it stands behind
     is_over: bool = False  # the debate, so that nobody elsewhere needs to try to answer
 
     @property
@@ -83,7 +99,9 @@ async def show(tx: Tx, topic: Topic, who: Standing, page: Sequence[Post]) -> lis
     quoted = await quotes.held(tx, page)
     is_debate = topic.closes_at is not None
     seals = await debates.roles(tx, topic.group_id) if is_debate and page else {}
-    if is_debate:
+    marks = await sources.marks(tx, [post.id for post in page])
+    can_propose = bool(page) and bool(await agenda_forms.open_to(tx, who.actor))
+    if is_debate or can_propose:
         for post in page:
             set_committed_value(post, "topic", topic)
     return [
@@ -106,6 +124,8 @@ async def show(tx: Tx, topic: Topic, who: Standing, page: Sequence[Post]) -> lis
             is_milestone=bool(post.part) and post.part not in ("motion", "card"),
             is_over=topic.closes_at is not None and topic.closes_at <= tx.now,
             can_position=is_debate and post.number > 1 and refusal("position", who, post) is None,
+            can_propose=can_propose and sources.refusal_to_cite(post) is None,
+            marks=marks.get(post.id, ()),
         )
         for post in page
     ]
@@ -183,6 +203,7 @@ async def frame(
     last = page[-1].number if page else 0
     opener = page[0] if first == 1 and page else None
     head = opener if first == 1 else await posts.opener(tx, topic)
+    item = await board.of_topic(tx, topic.id) if head is not None and head.part == "item" else None
     story = await article_view.story_of(tx, topic, head) if head is not None and not is_folded(head) else None
     return {
         "topic": topic,
@@ -209,11 +230,18 @@ async def frame(
         "hosts_reached": hosts_reached,
         "composer": composer or Composer(),
         "story": story,
+        "item": item,
         "description": text.excerpt(page[0].html, 200) if page and not is_folded(page[0]) else "",
         "canonical": _canonical(site, topic, opener, first),
         "head": await debate_view.head_of_topic(tx, site, topic, theme, who),
-        "here": "debates" if topic.closes_at is not None else "blog" if story is not None else "themes",
+        "here": _room_of(topic, item, story),
     }
+
+
+def _room_of(topic: Topic, item: Item | None, story: article_view.Story | None) -> str:
+    if topic.closes_at is not None:
+        return "debates"
+    return "agenda" if item is not None else "blog" if story is not None else "themes"
 
 
 def _original(opener: Post) -> str:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from community import policy
+from community.agenda_models import Agenda
+from community.article_models import Article
 from community.models import Actor, Poll, Post, Topic
 from community.policy import ANYONE, Standing
 
@@ -18,6 +20,7 @@ MOVED = Actor(id=4, host="", kind="person", state="active", moved_to="https://ne
 PLACE = Actor(id=3, host="other.example", kind="person", state="active")
 ABROAD = Actor(id=3, host="other.example", kind="person", state="active")
 GROUP = Actor(id=9, host="", kind="group", state="active")
+AGENDA, CLOSED_AGENDA, PAST_AGENDA = (Agenda(actor_id=9, state=state) for state in ("open", "closed", "over"))
 OPEN = Topic(id=1, group_id=9, author_id=1)
 CLOSED = Topic(id=2, group_id=9, author_id=1, closed_at=NOW)
 HIDDEN = Topic(id=3, group_id=9, author_id=1, hidden_reason="spam")
@@ -25,6 +28,7 @@ POST = Post(id=1, topic_id=1, number=1, author_id=1)
 GONE = Post(id=2, topic_id=1, number=2, author_id=1, deleted_at=NOW)
 FLOOR = Topic(id=4, group_id=9, author_id=1, closes_at=NOW)
 ARGUMENT = Post(id=3, topic_id=4, number=2, author_id=1, part="", topic=FLOOR)
+ARTICLE = Article(id=1, author_id=1, editor_id=1)
 STUB = Post(id=4, topic_id=4, number=2, author_id=1, part="stub", topic=FLOOR)
 
 WHO = {
@@ -100,7 +104,26 @@ TABLE = [
     ("position", STUB, dict.fromkeys(WHO, "not-in-a-debate") | STOPPED),
     ("link", GROUP, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"moderator": None, "admin": None}),
     ("arrange", GROUP, dict.fromkeys(WHO, "editors-only") | STOPPED | {"moderator": None, "admin": None}),
+    *(
+        (rule, ARTICLE, dict.fromkeys(WHO, "editors-only") | STOPPED | {"admin": None, "staff-away": None})
+        for rule in ("write-article", "approve-article")
+    ),
     ("host", None, dict.fromkeys(WHO, "hosts-only") | STOPPED | {"moderator": None, "admin": None}),
+    ("propose", AGENDA, ALL | STOPPED | dict.fromkeys(["abroad", "native"], "sign-in-first")),
+    (
+        "propose",
+        CLOSED_AGENDA,
+        dict.fromkeys(WHO, "agenda-is-closed")
+        | STOPPED
+        | dict.fromkeys(["abroad", "native"], "sign-in-first")
+        | dict.fromkeys(["moderator", "admin"]),
+    ),
+    (
+        "propose",
+        PAST_AGENDA,
+        dict.fromkeys(WHO, "agenda-is-over") | STOPPED | dict.fromkeys(["abroad", "native"], "sign-in-first"),
+    ),
+    ("curate", AGENDA, dict.fromkeys(WHO, "editors-only") | STOPPED | {"moderator": None, "admin": None}),
     ("seal", OTHER, dict.fromkeys(WHO, "moderators-only") | STOPPED | {"admin": None, "staff-away": None}),
 ]
 
@@ -115,6 +138,15 @@ def test_editors_arrange_debates_of_ours_only() -> None:
     assert policy.refusal("arrange", editor, GROUP) is None
     assert policy.refusal("arrange", replace(editor, group_host="far.example"), GROUP) == "editors-only"
     assert policy.refusal("seal", editor, OTHER) == "moderators-only"
+
+
+def test_editors_write_and_a_second_one_approves() -> None:
+    author, other = (Standing(who, site_role="editor", account_state="active") for who in (AUTHOR, OTHER))
+    changed = Article(id=2, author_id=1, editor_id=2)
+    assert policy.refusal("write-article", author, ARTICLE) is policy.refusal("approve-article", other, ARTICLE) is None
+    assert policy.refusal("approve-article", author, ARTICLE) == "own-article"
+    assert policy.refusal("approve-article", author, changed) is None  # another has written in it, two have seen it
+    assert policy.refusal("approve-article", other, changed) is None
 
 
 def test_a_host_keeps_the_desk_and_the_panel_does_not() -> None:

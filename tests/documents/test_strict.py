@@ -322,6 +322,25 @@ COLLECTIONS = [
     ("context", "first", ELSEWHERE, "Mastodon: first must be on the host of the context"),
     ("context", "type", "Collection", "NodeBB: context must be of type OrderedCollection"),
 ]
+AGENDAS = [
+    ("agenda", "agenda", f"{ELSEWHERE}/agenda", "Folkmoot: agenda must be an address on the host of id"),
+    ("agenda", "event", "a forum", "Folkmoot: event of an agenda must be one object"),
+    ("agenda", "event/name", "", "Folkmoot: event must have name"),
+    ("agenda", "event/endTime", "2027-07-14T00:00:00Z", "Folkmoot: endTime of event must be a day"),
+    ("agenda", "event/location/type", "VirtualLocation", "Folkmoot: location of event must be a Place with name"),
+    ("merged item", "agendaItem", 4, "Folkmoot: agendaItem must be an object with number and agenda"),
+    ("declined item", "agendaItem/agenda", REMOVED, "Folkmoot: agendaItem must be an object with number and agenda"),
+    ("declined item", "agendaItem/reason", REMOVED, "Folkmoot: an item has reason when it is declined, and only then"),
+    ("declined item", "derivedFrom", [ANNA, None], "Folkmoot: derivedFrom must be addresses"),
+    ("merged item", "mergedInto", [f"{MOOT}/p/80"], "Folkmoot: an item has mergedInto, one address, when it is merged, and only then"),
+    ("merged item", "agendaItem/startTime", "2027-07-13T01:00:00Z", "Folkmoot: an item has startTime when it is scheduled, and only then"),
+    ("agenda list", "name", REMOVED, "Folkmoot: an agenda must have name and attributedTo, the group"),
+    ("agenda list", "first", f"{GROUP}/agenda?page=1", "GoToSocial: first of an agenda must be a page inline"),
+    ("agenda list", "first/orderedItems/0", f"{MOOT}/p/80", "Folkmoot: in first, in orderedItems[0], an agenda must hold items of its own server"),
+    ("agenda list", "first/orderedItems/0/agendaItem/state", "noted", "Folkmoot: in first, in orderedItems[0], agendaItem must have a state that is known"),
+    ("agenda list", "first/orderedItems/1/title", REMOVED, "Folkmoot: in first, in orderedItems[1], an item must have title"),
+    ("agenda list", "first/orderedItems/1/splitFrom", 4, "Folkmoot: in first, in orderedItems[1], splitFrom must be one address"),
+]
 DISCOVERY = [
     ("webfinger", "links/1/rel", "self", "NodeBB: there must be exactly one self link, the last one is taken"),
     ("webfinger", "links", [], "NodeBB: there must be exactly one self link, the last one is taken"),
@@ -348,7 +367,7 @@ DISCOVERY = [
     ("nodeinfo 2.1", "metadata", [], "NodeInfo: metadata must be an object"),
 ]
 # fmt: on
-SPOILINGS = EVERY + ADDRESSING + OBJECTS + ACTIVITIES + ACTORS + COLLECTIONS + DISCOVERY
+SPOILINGS = EVERY + ADDRESSING + OBJECTS + ACTIVITIES + ACTORS + COLLECTIONS + AGENDAS + DISCOVERY
 
 
 @pytest.mark.parametrize(("name", "path", "value", "complaint"), SPOILINGS)

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import cast
 
-from community import groups, keys, members, posts, tables, topics
+from community import articles, groups, keys, media, members, posts, tables, topics
+from community.models import Actor
 from community.settings import Settings
 from federation import site as sites
+from federation.site import Site
+from tests import images
 from tests.interop.server import Folkmoot
+from web import storage
 
 from .debates import COURSE, Cast, settle_debates
 
 PASSWORD = "a long walk by the river"
 MEMBERS = ("planner", "neighbour", "resident", "visitor")
+EDITOR = "gazette"
 DEBATERS = ("chair", "panellist", "debater")
 LONG_TOPIC = 60
 
@@ -24,6 +32,7 @@ class Place:
     """The paths of what was there from the start."""
 
     long_topic: str = ""
+    article: str = ""
     debates: dict[str, str] = field(default_factory=dict)
 
 
@@ -38,7 +47,7 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
     )
     place = Place()
     secret = site.settings.secret()
-    pairs = [await keys.make(secret) for _ in range(4 + len(MEMBERS + DEBATERS) + len(COURSE))]
+    pairs = [await keys.make(secret) for _ in range(5 + len(MEMBERS + DEBATERS) + len(COURSE))]
     hashed = await members.hash_password(PASSWORD)
     await tables.migrate(site.database)
     async with site.database.write() as tx:
@@ -61,6 +70,9 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
             organisation="City Works",
             city="Harbour City",
         )
+        editor = await members.add_member(
+            tx, EDITOR, f"{EDITOR}@example.org", hashed, pairs.pop(), name="Gazette", site_role="editor"
+        )
         planner, neighbour = accounts["planner"].actor, accounts["neighbour"].actor
         written = await posts.compose(tx, "Sixty posts, so that it has pages.", title="A long talk about benches")
         opener = await topics.open(tx, planner, mobility.actor, written)
@@ -68,7 +80,37 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
             written = await posts.compose(tx, f"Bench number {number}.")
             await posts.reply(tx, neighbour, opener.topic, written, reply_to=None)
         place.long_topic = f"/t/{opener.topic_id}"
+    place.article = await _publish(site, editor.actor, (mobility.actor_id, water.actor_id))
     cast = Cast(*(accounts[name].actor for name in DEBATERS))
     place.debates = await settle_debates(site, water.actor, cast, pairs)
     await site.close()
     return place
+
+
+async def _publish(site: Site, author: Actor, theme_ids: tuple[int, ...]) -> str:
+    """Two articles, the newer one with a picture and a translation; answers the path of that one."""
+    with TemporaryFile() as file:
+        file.write(images.picture(size=(1800, 1200)))
+        picture = await media.keep(
+            site.database, storage.of(site), author, cast(BufferedReader, file), alt="Red and blue"
+        )
+    original = None
+    async with site.database.write() as tx:
+        for title, language, key in (
+            ("Benches of last year", "en", ""),
+            ("The ferry and the night bus", "en", picture.key),
+            ("Le bac et le bus de nuit", "fr", picture.key),
+        ):
+            made = await articles.begin(
+                tx, author, language=language, translation_of=original if language == "fr" else None
+            )
+            alt = "Red and blue" if key else ""
+            text = "They *meet* now.\n\n## How\n\n> By waiting.\n\nA [plan](https://city.example/plan) says so."
+            draft = articles.Draft(title, "What it takes to wait for each other.", text, language, theme_ids, key, alt)
+            await articles.save(tx, author, made, draft)
+            made.state = "approved"
+            await tx.flush()
+            opener = await articles.publish(tx, author, made)
+            if language == "en":
+                original, path = made, f"/t/{opener.topic_id}"
+    return path

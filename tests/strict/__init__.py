@@ -6,13 +6,13 @@ sentence "peer: what"; the peer is the software that would drop, fold or misread
 models of what readers there see.
 
 The rules know Folkmoot's addresses (``/g/`` is a group) but none of its code. One file per kind of document:
-``objects``, ``activities``, ``actors``, ``collections``, ``discovery``; ``rules`` holds the table and what
+``objects``, ``activities``, ``actors``, ``collections``, ``agendas``, ``discovery``; ``rules`` holds the table and what
 every document shares, ``values`` the shapes, ``rendering`` the models of readers.
 """
 
 from typing import Any
 
-from . import activities, actors, collections, discovery, objects
+from . import activities, actors, agendas, collections, discovery, objects
 from .rendering import FORUMS, MICROBLOGS, forum_titles, shown_by_microblog, title_in_forum
 from .rules import RULES, View, examine
 from .values import host_of, id_of
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 # Importing a room of rules is what puts its rules on the table.
-_ROOMS = (objects, activities, actors, collections, discovery)
+_ROOMS = (objects, activities, actors, collections, agendas, discovery)
 
 
 def complaints(document: dict[str, Any], *, origin: str | None = None) -> list[str]:

@@ -266,6 +266,39 @@ def _debate() -> Document:
     return {**_group(), "debate": said}
 
 
+def _agenda() -> Document:
+    event = {
+        "name": "World Smart Cities Forum",
+        "startTime": "2027-07-13",
+        "endTime": "2027-07-14",
+        "timezone": "Asia/Singapore",
+        "location": {"type": "Place", "name": "Singapore"},
+        "state": "open",
+        "sequence": 0,
+    }
+    return {**_group(), "agenda": f"{GROUP}/agenda", "event": event}
+
+
+def _item(state: str, **more: object) -> Document:
+    """The terms of an item of an agenda."""
+    return {
+        "agendaItem": {"agenda": f"{GROUP}/agenda", "number": 4, "state": state, **more},
+        "derivedFrom": [f"{MOOT}/p/43", "https://micro.example/users/gwen/statuses/7"],
+    }
+
+
+def _agenda_list() -> Document:
+    hour = {"startTime": "2027-07-13T01:00:00Z", "location": {"type": "Place", "name": "Hall 2"}}
+    entries = [
+        {"id": f"{MOOT}/p/80", "type": "Note", "title": "Trams", **hour, **_item("scheduled", **hour)},
+        {"id": f"{MOOT}/p/81", "type": "Note", "title": "Fares", "splitFrom": f"{MOOT}/p/80", **_item("proposed")},
+    ]
+    uri = f"{GROUP}/agenda"
+    first = {"id": f"{uri}?page=1", "type": "OrderedCollectionPage", "partOf": uri, "orderedItems": entries}
+    head = {"id": uri, "type": "OrderedCollection", "totalItems": 2, "first": first}
+    return {**head, "attributedTo": GROUP, "name": "World Smart Cities Forum"}
+
+
 def _ordered(name: str, items: list[object], of: str = GROUP, **more: object) -> Document:
     totals = {"totalItems": len(items)}
     return {"id": f"{of}/{name}", "type": "OrderedCollection", **totals, "orderedItems": items, **more}
@@ -342,6 +375,10 @@ _EXAMPLES: dict[str, Callable[[], Document]] = {
     ),
     "ban from site": lambda: _served(_did("Block", 12, BEN, GWEN, target=f"{MOOT}/", to=[PUBLIC], cc=[])),
     "debate": lambda: _served(_debate()),
+    "agenda": lambda: _served(_agenda()),
+    "agenda list": lambda: _served(_agenda_list()),
+    "declined item": lambda: _served({**_note(), **_item("declined", reason="No hall is large enough.")}),
+    "merged item": lambda: _served({**_note(), **_item("merged"), "mergedInto": f"{MOOT}/p/80"}),
     "invite": lambda: _served(
         _did("Invite", 12, CLERK, f"{MOOT}/g/car-free/event", to=[GWEN], target=GWEN, url=f"{MOOT}/seats/7f")
     ),
