@@ -74,7 +74,7 @@ def handle_from(name: str, opens_on: date) -> str:
     """A handle for an event: the initials of its name and the year, such as wscf_2027; of one word that word."""
     words = [word for word in _HANDLE_ODD.split(text.slug_of(name).removesuffix("-topic")) if word]
     base = "".join(word[0] for word in words) if len(words) > 2 else "_".join(words)
-    return f"{base[:24] or 'event'}_{opens_on.year}"
+    return f"{base[:12].strip('_') or 'event'}_{opens_on.year}"
 
 
 async def make(tx: Tx, by: Actor, pair: KeyPair, plan: Plan, *, handle: str = "") -> Agenda:

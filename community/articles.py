@@ -7,26 +7,37 @@ opener of a topic like any other, written by its author; this row follows what b
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, delete, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import delete, func, select
 
 from community import groups, jobs, media, notifications, posts, text, topics
+from community.article_lists import PAGE as PAGE
+from community.article_lists import Listed as Listed
+from community.article_lists import covers as covers
+from community.article_lists import desk as desk
+from community.article_lists import family_of as family_of
+from community.article_lists import find as find
+from community.article_lists import of_topic as of_topic
+from community.article_lists import published as published
+from community.article_lists import reach as reach
+from community.article_lists import themes_of as themes_of
+from community.article_lists import themes_of_one as themes_of_one
+from community.article_lists import translations as translations
 from community.article_models import Article, ArticleTheme
 from community.db import Tx
 from community.events import ArticleChanged, PostCreated, PostDeleted, PostEdited, TopicChanged, emit, on
 from community.media_models import Media
 from community.members import Invalid
-from community.models import Account, Actor, Job, LogEntry, Membership, Post, Theme, Topic
+from community.models import Account, Actor, Job, LogEntry, Post, Topic
 from community.policy import Refused, refusal, require, standing
 
 ABSTRACT_MAX = 500
 THEMES_MAX = 5
-PAGE = 12
 AHEAD_MAX = timedelta(days=366)
 # Who passes the rule write-article, as accounts are asked for.
 EDITORS = ("editor", "moderator", "admin")
@@ -44,17 +55,6 @@ class Draft:
     theme_ids: tuple[int, ...] = ()
     picture_key: str = ""
     picture_alt: str = ""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A published article as a row of a list; ``languages`` are the others that it can be read in. Its topic has its
-    group loaded."""
-
-    article: Article
-    topic: Topic
-    themes: list[Theme]
-    languages: list[str]
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ async def begin(
     if original is not None:
         await _require_language(tx, original.family, 0, language)
         article.picture, article.picture_id = original.picture, original.picture_id
-        theme_ids = [theme.actor_id for theme in await _themes(tx, original.id)]
+        theme_ids = [theme.actor_id for theme in await themes_of_one(tx, original.id)]
     tx.add(article)
     await tx.flush()
     article.family = original.family if original is not None else article.id
@@ -107,10 +107,6 @@ async def _put_themes(tx: Tx, article: Article, theme_ids: tuple[int, ...]) -> N
     for place, theme_id in enumerate(theme_ids):
         tx.add(ArticleTheme(article_id=article.id, theme_id=theme_id, place=place))
     await tx.flush()
-
-
-async def _themes(tx: Tx, article_id: int) -> list[Theme]:
-    return (await themes_of(tx, [article_id])).get(article_id, [])
 
 
 def mark(article: Article) -> str:
@@ -164,7 +160,7 @@ async def kept(tx: Tx, article: Article) -> Draft:
     """What is kept of an article, as a draft."""
     return Draft(
         article.title, article.abstract, article.source, article.language,
-        tuple(theme.actor_id for theme in await _themes(tx, article.id)),
+        tuple(theme.actor_id for theme in await themes_of_one(tx, article.id)),
         article.picture.key if article.picture is not None else "", article.picture_alt,
     )  # fmt: skip
 
@@ -175,7 +171,8 @@ async def _find_picture(tx: Tx, by: Actor, article: Article, key: str) -> Media 
         return None
     if article.picture is not None and article.picture.key == key:
         return article.picture
-    found = await media.find(tx, by, key) or await media.find(tx, article.author, key)
+    is_key = re.fullmatch("[0-9a-f]{32}", key) is not None
+    found = await media.find(tx, by, key) or await media.find(tx, article.author, key) if is_key else None
     if found is None:
         raise Invalid(picture="article-picture-unknown")
     return found
@@ -377,7 +374,7 @@ async def _tell_author(tx: Tx, by: Actor, article: Article, kind: str, post_id: 
 
 async def obstacle(tx: Tx, article: Article) -> str | None:
     """Why it could not go out now, whoever publishes it: the key of a sentence."""
-    themes = await _themes(tx, article.id)
+    themes = await themes_of_one(tx, article.id)
     if not themes:
         return "article-theme-missing"
     reason = refusal("open-topic", await standing(tx, article.author, themes[0].actor_id), themes[0].actor)
@@ -440,7 +437,7 @@ _GOING_OUT = "article that is going out"
 
 async def _publish(tx: Tx, by: Actor, article: Article) -> Post:
     await _unschedule(tx, article)
-    theme = (await _themes(tx, article.id))[0]
+    theme = (await themes_of_one(tx, article.id))[0]
     written = await _written(tx, article)
     tx.noted[_GOING_OUT] = article
     try:
@@ -564,142 +561,8 @@ async def follow_topic(tx: Tx, event: TopicChanged) -> None:
     if event.what == "title":
         article.title = event.topic.title
     else:
-        others = [theme.actor_id for theme in await _themes(tx, article.id)]
+        others = [theme.actor_id for theme in await themes_of_one(tx, article.id)]
         new = (event.topic.group_id, *(id_ for id_ in others[1:] if id_ != event.topic.group_id))
         await _put_themes(tx, article, new)
     article.changed_at = tx.now
     await tx.flush()
-
-
-# --- Finding ---------------------------------------------------------------------------------------------------------
-
-
-async def find(tx: Tx, article_id: int) -> Article | None:
-    return await tx.get(Article, article_id)
-
-
-def _is_read() -> Any:
-    """Published, and nobody took the opener or its topic away. The query has to join both."""
-    return (
-        (Article.state == "published")
-        & Post.deleted_at.is_(None)
-        & (Post.hidden_reason == "")
-        & Topic.deleted_at.is_(None)
-        & (Topic.hidden_reason == "")
-    )
-
-
-async def of_topic(tx: Tx, topic_id: int) -> Article | None:
-    """The published article that this topic is about."""
-    query = select(Article).join(Post, Post.id == Article.post_id).where(Post.topic_id == topic_id, Post.number == 1)
-    return (await tx.execute(query)).scalar_one_or_none()
-
-
-async def themes_of(tx: Tx, article_ids: Iterable[int]) -> dict[int, list[Theme]]:
-    """The themes of articles, the one with the topic first."""
-    found: dict[int, list[Theme]] = {}
-    rows = await tx.execute(
-        select(ArticleTheme.article_id, Theme)
-        .join(Theme, Theme.actor_id == ArticleTheme.theme_id)
-        .where(ArticleTheme.article_id.in_(list(article_ids)))
-        .order_by(ArticleTheme.article_id, ArticleTheme.place)
-    )
-    for article_id, theme in rows:
-        found.setdefault(article_id, []).append(theme)
-    return found
-
-
-async def translations(tx: Tx, article: Article) -> list[Article]:
-    """The others of its family that are published, with their posts and topics."""
-    query = (
-        select(Article)
-        .join(Post, Post.id == Article.post_id)
-        .join(Topic, Topic.id == Post.topic_id)
-        .options(joinedload(Article.post).joinedload(Post.topic))
-        .where(Article.family == article.family, Article.id != article.id, _is_read())
-        .order_by(Article.language, Article.id)
-    )
-    return list((await tx.execute(query)).scalars())
-
-
-async def family_of(tx: Tx, article: Article) -> list[Article]:
-    """All of its family in every state, itself too, the original first."""
-    query = select(Article).where(Article.family == article.family).order_by(Article.id)
-    return list((await tx.execute(query)).scalars())
-
-
-async def published(
-    tx: Tx, *, theme_id: int | None = None, language: str = "", page: int = 1, limit: int = PAGE
-) -> list[Listed]:
-    """Articles for a list, the newest first: one of each family, in ``language`` where there is one, else the original
-    or the oldest that is out."""
-    rank = func.row_number().over(
-        partition_by=Article.family, order_by=(case((Article.language == language, 0), else_=1), Article.id)
-    )
-    inner = (
-        select(Article.id, rank.label("rank"))
-        .join(Post, Post.id == Article.post_id)
-        .join(Topic, Topic.id == Post.topic_id)
-        .where(_is_read())
-    )
-    if theme_id is not None:
-        inner = inner.where(Article.id.in_(select(ArticleTheme.article_id).where(ArticleTheme.theme_id == theme_id)))
-    best = inner.subquery()
-    rows = await tx.execute(
-        select(Article, Topic)
-        .join(best, best.c.id == Article.id)
-        .join(Post, Post.id == Article.post_id)
-        .join(Topic, Topic.id == Post.topic_id)
-        .options(joinedload(Topic.group), joinedload(Topic.author))
-        .where(best.c.rank == 1)
-        .order_by(Article.published_at.desc(), Article.id.desc())
-        .offset((page - 1) * limit)
-        .limit(limit)
-    )
-    found = [(article, topic) for article, topic in rows]
-    themes = await themes_of(tx, [article.id for article, _ in found])
-    spoken: dict[int, list[str]] = {}
-    others = await tx.execute(
-        select(Article.family, Article.language)
-        .join(Post, Post.id == Article.post_id)
-        .join(Topic, Topic.id == Post.topic_id)
-        .where(Article.family.in_([article.family for article, _ in found]), _is_read())
-        .order_by(Article.language)
-    )
-    for family, code in others:
-        spoken.setdefault(family, []).append(code)
-    return [
-        Listed(
-            article, topic, themes.get(article.id, []),
-            [code for code in spoken.get(article.family, []) if code != article.language],
-        )
-        for article, topic in found
-    ]  # fmt: skip
-
-
-async def desk(tx: Tx, *, limit: int = 200) -> list[Article]:
-    """What editors work on, and the latest that is out; what was changed last is first."""
-    query = select(Article).order_by(Article.state == "published", Article.changed_at.desc(), Article.id.desc())
-    return list((await tx.execute(query.limit(limit))).scalars())
-
-
-async def reach(tx: Tx, article: Article) -> int:
-    """How many other servers it goes to: those that follow one of its themes or its author."""
-    followed = [article.author_id, *(theme.actor_id for theme in await _themes(tx, article.id))]
-    query = (
-        select(func.count(func.distinct(Actor.host)))
-        .select_from(Membership)
-        .join(Actor, Actor.id == Membership.actor_id)
-        .where(Membership.group_id.in_(followed), Membership.state == "accepted", Actor.host != "")
-    )
-    return (await tx.execute(query)).scalar_one()
-
-
-async def covers(tx: Tx, post_ids: Iterable[int]) -> dict[int, media.Shown]:
-    """The pictures of articles, by the id of the opener; ``alt`` is what the article says of it."""
-    rows = await tx.execute(
-        select(Article.post_id, Media, Article.picture_alt)
-        .join(Media, Media.id == Article.picture_id)
-        .where(Article.post_id.in_(list(post_ids)))
-    )
-    return {post_id: media.Shown(picture, alt) for post_id, picture, alt in rows if post_id is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, format_interval, format_time
+from babel.dates import format_date, format_datetime, format_time
 
 LANGUAGES = ("en", "fr", "es")
 # The sides in the order in which polls offer them.
@@ -85,7 +85,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "item-of-debate": "Proposed by the conclusion of the debate of {date}: {motion}",
         "agenda-title": "The agenda of {event}",
         "agenda-abstract": "{when}. Proposed: {proposed} · shortlisted: {shortlisted} · scheduled: {scheduled}",
-        "agenda-is-open": "Everybody can support items, from the server they use; members here put more on it.",
+        "agenda-is-open": "Everybody can support items, from the server they use. Members here propose them.",
         "agenda-is-closed": "No more is proposed. Favourites still count as support.",
         "agenda-is-over": "The event is over.",
         "agenda-zone": "*Times are those at the place ({zone}).*",
@@ -346,7 +346,8 @@ def days(first: date, last: date, language: str) -> str:
     language = _locale(language)
     if first == last:
         return format_date(first, "d MMMM y", locale=language)
-    return format_interval(first, last, "yMMMMd", locale=language)
+    form = "d MMMM y" if first.year != last.year else "d MMMM" if first.month != last.month else "d"
+    return f"{format_date(first, form, locale=language)} – {format_date(last, 'd MMMM y', locale=language)}"
 
 
 def month(at: datetime, zone: str, language: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
 from community import clerk, items, jobs, notifications, record, sources, text
-from community.agenda_models import Contributor, Source
+from community.agenda_models import Agenda, Contributor, Item, Source
 from community.db import Tx
 from community.events import Cited, ContributorTold, emit, on
 from community.models import Account, Actor, Post, Revision
@@ -78,7 +78,9 @@ async def hear(tx: Tx, event: Cited) -> None:
     if not await _is_reached(tx, author):
         return
     contributor = await ensure(tx, author.id)
-    if contributor.opted_out_at is not None:
+    if contributor.has_objected:  # while this was cited
+        sources.make_anonymous(source)
+    if source.state != "cited" or contributor.opted_out_at is not None:
         return
     if any(each.told_at is not None for each in others):
         source.told_at = tx.now
@@ -194,16 +196,26 @@ async def contributions(tx: Tx, actor_id: int) -> list[Contribution]:
 # --- What they say about it ------------------------------------------------------------------------------------------
 
 
+async def _deciding(tx: Tx, actor_id: int) -> Contributor:
+    """What is known of somebody, to be changed together with what they are cited with: the agendas are kept from others
+    first, as they are where somebody is cited."""
+    query = select(Item.agenda_id).join(Source, Source.item_id == Item.id).join(Post, Post.id == Source.post_id)
+    found = await tx.execute(query.where(Post.author_id == actor_id).distinct())
+    for agenda_id in sorted(found.scalars()):
+        await tx.lock(Agenda, agenda_id)
+    return await ensure(tx, actor_id)
+
+
 async def object_to_all(tx: Tx, actor_id: int) -> None:
     """Take somebody's name off all that they are cited with, now and later. No log says so."""
-    contributor = await ensure(tx, actor_id)
+    contributor = await _deciding(tx, actor_id)
     contributor.has_objected = True
     await sources.forget(tx, actor_id)
 
 
 async def withdraw_objection(tx: Tx, actor_id: int) -> None:
     """Name them again, wherever they are cited."""
-    contributor = await ensure(tx, actor_id)
+    contributor = await _deciding(tx, actor_id)
     contributor.has_objected = False
     await _name(tx, [source for source in await sources.of_author(tx, actor_id) if source.state == "anonymous"])
 
@@ -211,7 +223,7 @@ async def withdraw_objection(tx: Tx, actor_id: int) -> None:
 async def set_named(tx: Tx, actor_id: int, post_id: int, is_named: bool) -> None:
     """Name somebody with one contribution of theirs or not, whatever it stands behind. Raises NotThere for what is not
     theirs."""
-    await ensure(tx, actor_id)
+    await _deciding(tx, actor_id)
     held = [source for source in await sources.of_author(tx, actor_id) if source.post_id == post_id]
     if not held:
         raise NotThere

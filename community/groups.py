@@ -69,6 +69,11 @@ def ours() -> Select[Any]:
     )
 
 
+async def is_theme(tx: Tx, group_id: int) -> bool:
+    """Whether an actor is a theme of this instance."""
+    return (await tx.execute(ours().where(Theme.actor_id == group_id))).first() is not None
+
+
 async def ensure_place(tx: Tx, actor: Actor) -> Theme:
     """The row that lets a group elsewhere, or a followed person, hold topics here. Of handles that a person and a group
     elsewhere share, the second gets its row's number into the slug."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from community import agendas, cards, questions, record, text
 from community.agenda_models import Agenda, Contributor, Item, Source
@@ -233,7 +234,9 @@ class Citation:
 
 
 def _shown(source: Source, post: Post, author: Actor, topic: Topic) -> Citation:
-    post.author, post.topic = author, topic
+    # As read, not as changed: else every citation would be written back.
+    set_committed_value(post, "author", author)
+    set_committed_value(post, "topic", topic)
     is_gone = post.deleted_at is not None
     is_told = record.may_be_told(post) and topic.deleted_at is None and not topic.hidden_reason
     state = "redacted" if is_gone else source.state if is_told or source.state == "redacted" else "hidden"
@@ -263,11 +266,6 @@ async def behind(tx: Tx, item_ids: Sequence[int], *, limit: int | None = None) -
     for row in await tx.execute(query.order_by(Source.id)):
         found[row[0].item_id].append(_shown(*row))
     return found
-
-
-async def those(tx: Tx, ids: Sequence[int]) -> dict[int, Citation]:
-    """Some sources by their ids, for lists that tell of few among many."""
-    return {row[0].id: _shown(*row) for row in await tx.execute(_rows().where(Source.id.in_(ids)))}
 
 
 async def counts(tx: Tx, item_ids: Sequence[int]) -> Counter[int]:

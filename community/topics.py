@@ -35,7 +35,8 @@ async def open(tx: Tx, author: Actor, group: Actor, written: Written, *, activit
     debate = await tx.find(Debate, group.id)
     if debate is not None and debate.topic_id is not None and (group.is_local or author.is_local):
         raise Refused("debate-has-one-floor")
-    if author.kind != "service" and await tx.find(Agenda, group.id) is not None:
+    is_clerk = author.kind == "service" and author.is_local
+    if not is_clerk and await tx.find(Agenda, group.id) is not None:
         raise Refused("agenda-takes-proposals")
     place = await groups.ensure_place(tx, group)
     if not written.uri:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
-from community import debates, following, groups, jobs, links, moderation, posts
+from community import following, groups, jobs, links, moderation, posts
 from community.db import Tx
 from community.models import Activity, Actor, Job, Membership
 from community.policy import Refused
@@ -26,8 +26,7 @@ async def _ours(tx: Tx, received: Received) -> Actor:
 async def follow(tx: Tx, received: Received) -> str | None:
     """Accepted at once. A repeated Follow is answered again: the first Accept may have been lost."""
     target = await _ours(tx, received)
-    is_debate = await debates.of_group(tx, target.id) is not None
-    if received.actor.kind == "group" and target.kind == "group" and not is_debate:
+    if received.actor.kind == "group" and await groups.is_theme(tx, target.id):
         return await links.asked(tx, received.actor, target, follow=received.document, activity=received.activity)
     await groups.follow(tx, received.actor, target, follow=received.document, activity=received.activity)
     return "followed"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 
-import community.contributors  # noqa: F401
-from community import groups, posts
+from community import contributors, groups, posts
 from community.db import Tx
 from community.events import ContributorTold, on
 from community.models import Host
 from federation import translate
 from federation.citations import to_message
 from outbox.delivery import To, new_uri, send
+
+_ = contributors  # whose subscriber and job are to be known in every process
 
 
 @on(ContributorTold)

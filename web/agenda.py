@@ -191,12 +191,14 @@ async def whole(request: web.Request) -> web.Response:
         left = await agenda_view.left_out(tx, agenda)
         now = tx.now
     behind: dict[int, list[sources.Citation]] = {}
-    told: dict[int, agenda_view.Part] = {}
+    told = agenda_view.Details({}, {})
     for start in range(0, len(rows), PART):  # nobody else waits for a long agenda
         async with site.database.read() as tx:
             some = await sources.behind(tx, [row.item.id for row in rows[start : start + PART]])
             behind |= some
-            told |= await agenda_view.details(tx, [each for cited in some.values() for each in cited])
+            more = await agenda_view.details(tx, [each for cited in some.values() for each in cited])
+            told.days.update(more.days)
+            told.votes.update(more.votes)
     path = items.path_of(agenda)
     return await page(
         request,

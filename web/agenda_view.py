@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 
-from community import agendas, board, sources
+from community import agendas, board, record, sources
 from community.agenda_models import Agenda, AgendaSession, Item, Source
 from community.board import Entry
 from community.db import Tx
 from community.debate_models import Debate
-from community.models import LogEntry, Poll, Post
+from community.models import Actor, LogEntry, Poll, Post, Topic
 from community.policy import NotThere
 from community.recurrence import zone_of
 from community.sources import Citation, Mark
@@ -31,13 +31,16 @@ KINDS = ("debate", "article", "topic", "poll", "argument", "question", "post")
 
 @dataclass(frozen=True)
 class Part:
-    """A phrase about what stands behind an item: one contribution, or as many of a kind as to be counted with the
-    servers that they are from. ``held_on`` is the day of a debate, ``votes`` the number of people in a poll."""
+    """A phrase about what stands behind an item: one contribution (``post_id``, by ``name``), or as many of a kind as
+    to be counted with the servers that they are from. ``held_on`` is the day of a debate, ``votes`` the number of
+    people in a poll."""
 
     kind: str
     count: int = 1
     hosts: int = 1
-    citation: Citation | None = None
+    post_id: int = 0
+    name: str = ""
+    said_at: datetime | None = None
     held_on: date | None = None
     votes: int = 0
 
@@ -58,79 +61,99 @@ class Row:
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """The contributions of one kind behind an item: ids of sources and the servers that they are from."""
+class _Cited:
+    """What a line needs to know of a contribution."""
 
-    ids: list[int]
-    hosts: set[str]
-
-    @property
-    def is_many(self) -> bool:
-        return len(self.ids) >= MANY
+    kind: str
+    host: str
+    post_id: int
+    said_at: datetime
+    name: str
+    group_id: int
 
 
 async def rows(tx: Tx, agenda: Agenda, entries: Sequence[Entry]) -> list[Row]:
-    """What lists say of items: a few queries for all of them, and whole rows of only what is named in a line."""
-    by_item: defaultdict[int, dict[str, _Kind]] = defaultdict(dict)
+    """What lists say of items, asked for all of them at once and without a whole row of anything: an agenda of
+    hundreds of items with thousands of contributions has to open at once."""
     states: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    cited: defaultdict[int, dict[str, list[_Cited]]] = defaultdict(dict)
+    is_gone = Post.deleted_at.is_not(None)
+    is_told = record.is_public() & Topic.deleted_at.is_(None) & (Topic.hidden_reason == "")
     query = (
-        select(Source.id, Source.item_id, Source.kind, Source.state, Source.host)
+        select(
+            Source.item_id, Source.state, is_gone, is_told, Source.kind, Source.host, Source.post_id, Source.said_at,
+            Actor.name, Actor.handle, Topic.group_id,
+        )
         .join(Item, Item.id == Source.item_id)
+        .join(Post, Post.id == Source.post_id)
+        .join(Actor, Actor.id == Post.author_id)
+        .join(Topic, Topic.id == Post.topic_id)
         .where(Item.agenda_id == agenda.actor_id, Item.state.in_({entry.item.state for entry in entries}))
         .order_by(Source.id)
-    )
-    for id_, item_id, kind, state, host in await tx.execute(query):
-        states[item_id][state] += 1
-        if state == "cited":
-            held = by_item[item_id].setdefault(kind, _Kind([], set()))
-            held.ids.append(id_)
-            held.hosts.add(host)
-    chosen = {
-        item_id: [
-            (kind, each)
-            for kind in KINDS
-            if kind in kinds
-            for each in ([kinds[kind]] if kinds[kind].is_many else [_Kind([id_], set()) for id_ in kinds[kind].ids])
-        ][:PARTS]
-        for item_id, kinds in by_item.items()
-    }
-    named = await sources.those(tx, [each.ids[0] for some in chosen.values() for _, each in some if not each.is_many])
-    told = await details(tx, list(named.values()))
-    return [_row(entry, states[entry.item.id], chosen.get(entry.item.id, []), told) for entry in entries]
+    )  # fmt: skip
+    for item_id, state, gone, told, kind, host, post_id, said_at, name, handle, group_id in await tx.execute(query):
+        states[item_id]["redacted" if gone else state if told or state == "redacted" else "hidden"] += 1
+        if state == "cited" and told:
+            called = f"@{handle}@{host}" if host else name.strip() or handle
+            cited[item_id].setdefault(kind, []).append(_Cited(kind, host, post_id, said_at, called, group_id))
+    chosen = {item_id: _chosen(kinds) for item_id, kinds in cited.items()}
+    singles = [some[0] for each in chosen.values() for some in each if len(some) < MANY]
+    days = await _days(tx, [one.group_id for one in singles if one.kind == "debate"])
+    votes = await _votes(tx, [one.post_id for one in singles if one.kind == "poll"])
+    made = []
+    for entry in entries:
+        counted = states[entry.item.id]
+        parts = [
+            Part(some[0].kind, len(some), len({one.host for one in some}))
+            if len(some) >= MANY
+            else Part(
+                some[0].kind,
+                post_id=some[0].post_id,
+                name=some[0].name,
+                said_at=some[0].said_at,
+                held_on=days.get(some[0].group_id) if some[0].kind == "debate" else None,
+                votes=votes.get(some[0].post_id, 0),
+            )
+            for some in chosen.get(entry.item.id, [])
+        ]
+        more = counted["cited"] - sum(part.count for part in parts)
+        made.append(Row(entry, parts, more, counted["anonymous"], counted["redacted"]))
+    return made
 
 
-def _row(entry: Entry, states: Counter[str], chosen: list[tuple[str, _Kind]], told: dict[int, Part]) -> Row:
-    parts = [
-        Part(kind, len(each.ids), len(each.hosts)) if each.is_many else told[each.ids[0]]
-        for kind, each in chosen
-        if each.is_many or each.ids[0] in told
-    ]
-    more = states["cited"] - sum(part.count for part in parts)
-    return Row(entry, parts, more, states["anonymous"], states["redacted"])
+def _chosen(kinds: dict[str, list[_Cited]]) -> list[list[_Cited]]:
+    """What a line tells of: all of a kind where they are many, else each by itself."""
+    found: list[list[_Cited]] = []
+    for kind in KINDS:
+        some = kinds.get(kind, [])
+        found += [some] if len(some) >= MANY else [[one] for one in some]
+    return found[:PARTS]
 
 
-async def details(tx: Tx, named: Sequence[Citation]) -> dict[int, Part]:
-    """What is said of single contributions, by the ids of their sources; nothing of what may not be told."""
-    shown = [each for each in named if each.post is not None]
-    floors = {each.source.post_id: each.post.topic.group_id for each in shown if each.post and _is("debate", each)}
-    query = select(Debate.actor_id, Debate.opens_at, Debate.zone).where(Debate.actor_id.in_(floors.values()))
-    days = {id_: opens_at.astimezone(zone_of(zone)).date() for id_, opens_at, zone in await tx.execute(query)}
-    polls = [each.source.post_id for each in shown if _is("poll", each)]
-    voters = Poll.voters_here + Poll.voters_elsewhere
-    votes = {row[0]: row[1] for row in await tx.execute(select(Poll.post_id, voters).where(Poll.post_id.in_(polls)))}
-    return {
-        each.source.id: Part(
-            each.source.kind,
-            citation=each,
-            held_on=days.get(floors.get(each.source.post_id, 0)),
-            votes=votes.get(each.source.post_id, 0),
-        )
-        for each in shown
-    }
+async def _days(tx: Tx, group_ids: Sequence[int]) -> dict[int, date]:
+    """The days on which debates are held, by their groups."""
+    query = select(Debate.actor_id, Debate.opens_at, Debate.zone).where(Debate.actor_id.in_(group_ids))
+    return {id_: opens_at.astimezone(zone_of(zone)).date() for id_, opens_at, zone in await tx.execute(query)}
 
 
-def _is(kind: str, citation: Citation) -> bool:
-    return citation.source.kind == kind
+async def _votes(tx: Tx, post_ids: Sequence[int]) -> dict[int, int]:
+    """How many people voted in polls."""
+    query = select(Poll.post_id, Poll.voters_here + Poll.voters_elsewhere).where(Poll.post_id.in_(post_ids))
+    return {row[0]: row[1] for row in await tx.execute(query)}
+
+
+@dataclass(frozen=True)
+class Details:
+    """What else is said of contributions: the days of debates by their groups, and people in polls by their posts."""
+
+    days: dict[int, date]
+    votes: dict[int, int]
+
+
+async def details(tx: Tx, cited: Sequence[Citation]) -> Details:
+    shown = [each.post for each in cited if each.post is not None]
+    days = await _days(tx, [post.topic.group_id for post in shown if post.number == 1 and post.topic.closes_at])
+    return Details(days, await _votes(tx, [post.id for post in shown if post.kind == "Question"]))
 
 
 @dataclass(frozen=True)

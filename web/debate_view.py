@@ -14,7 +14,7 @@ from community.debate_models import Debate, Question, Seat, Series
 from community.models import Membership, PollOption, Post, Theme, Topic
 from community.policy import NotThere, Standing, refusal, standing
 from federation.site import Site
-from web import agenda_view
+from web import agenda_forms, agenda_view
 from web.auth import Viewer
 
 NEAR = timedelta(hours=3)
@@ -52,6 +52,7 @@ class Head:
     is_member: bool = False
     follow_state: str = ""  # of a member here to a debate elsewhere
     join_refusal: str | None = None
+    to_propose: int = 0  # its opener, for whoever may put it on an agenda
     became: Sequence[sources.Mark] = ()  # items on agendas that go back to it
 
     @property
@@ -234,6 +235,8 @@ async def head(tx: Tx, site: Site, debate: Debate, theme: Theme, who: Standing, 
     )
     in_theme = await debates.in_theme(tx, who.actor, debate)
     membership = await tx.get(Membership, (who.actor.id, debate.actor_id)) if who.actor is not None else None
+    opener_id = select(Post.id).where(Post.topic_id == debate.topic_id, Post.number == 1, Post.deleted_at.is_(None))
+    may_propose = bool(await agenda_forms.open_to(tx, who.actor))
     hub = site.database.hub
     return Head(
         debate=debate,
@@ -253,6 +256,7 @@ async def head(tx: Tx, site: Site, debate: Debate, theme: Theme, who: Standing, 
         is_member=membership is not None and membership.state == "accepted",
         follow_state="" if is_ours else await following.state_of(tx, who.actor, debate.actor),
         join_refusal=refusal("follow", who, debate.actor),
+        to_propose=await tx.scalar(opener_id) or 0 if may_propose else 0,
         became=await agenda_view.became(tx, debate.topic_id),
     )
 

@@ -58,6 +58,8 @@ class Cited:
 
     @property
     def excerpt(self) -> str:
+        if self.refusal is not None:
+            return ""
         return text.cut(self.post.warning, 400) or text.excerpt(self.post.html, 400)
 
 

@@ -200,7 +200,7 @@ class _Words:
         return str(format_skeleton("MMMMd" if there.year == utcnow().year else "yMMMMd", there, locale=self.locale))
 
     def days(self, first: Day, last: Day) -> str:
-        """The days of an event: '13 July 2027', '13 – 15 July 2027'."""
+        """The days of an event: '13 July 2027', '13–15 Jul 2027'."""
         if first == last:
             return str(format_date(first, "long", locale=self.locale))
         return str(format_interval(first, last, "yMMMMd", locale=self.locale))

@@ -203,7 +203,9 @@ SENTENCES: dict[str, str] = {
     "article-time-is-past": N_("This time has passed. Choose one to come, or publish it now."),
     "article-time-too-far": N_("Choose a time within a year."),
     "article-theme-closed": N_("Its main theme is closed: choose another one."),
-    "article-author-stopped": N_("Its author cannot write here at the moment, so that nothing can go out in their name."),
+    "article-author-stopped": N_(
+        "Its author cannot write here at the moment, so that nothing can go out in their name."
+    ),
     "own-article": N_("This is your own: another editor has to look at it."),
     # Agenda.
     "agenda-takes-proposals": N_("Nobody opens topics on an agenda: propose an item instead."),

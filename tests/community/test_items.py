@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from community import agendas, board, debates, items, posts, proposals, reactions, sources, topics
 from community.agenda_models import Agenda, Item, Source
@@ -13,7 +14,7 @@ from community.agendas import Plan, Slot
 from community.debate_models import Debate
 from community.items import Hour
 from community.members import Invalid
-from community.models import Account, Actor, Post, Topic
+from community.models import Account, Actor, LogEntry, Post, Topic
 from community.policy import Refused
 from community.sources import Citation
 from federation.site import Site
@@ -231,3 +232,114 @@ async def test_a_conclusion_proposes_its_items(table: Table, member: MakeMember,
     async with floor.site.database.read() as tx:
         assert len(await board.listed(tx, table.agenda)) == 1
         assert (await tx.get_one(Actor, entry.item.proposer_id)).kind == "service"
+
+
+async def test_what_an_agenda_has_room_for(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    item = await table.item(about=table.opener)
+    monkeypatch.setattr(sources, "SOURCES_MAX", 1)
+    assert (await table.cite(item, table.opener)).post_id == table.opener.id  # what is there already needs no room
+    with pytest.raises(Refused, match="item-has-enough-sources"):
+        await table.cite(item, table.reply)
+    monkeypatch.setattr(items, "ITEMS_MAX", 1)
+    with pytest.raises(Refused, match="agenda-is-full"):
+        await table.item("One more")
+    async with table.site.database.write() as tx:
+        [citation] = (await sources.behind(tx, [item.id]))[item.id]
+        with pytest.raises(Refused, match="agenda-is-full"):
+            await items.split(tx, table.admin.actor, item, "Half of it", "", [citation.source.id])
+    nine = datetime(2027, 7, 13, 1, 0, tzinfo=UTC)
+    hour = timedelta(hours=1)
+    async with table.site.database.write() as tx:
+        for slot, wrong in (
+            (Slot("", nine, nine + hour), {"name"}),
+            (Slot("Morning", nine, nine), {"closes_at"}),
+            (Slot("Morning", nine - 10 * hour, nine), {"opens_at"}),  # the evening before, in Singapore
+            (Slot("Morning", nine, nine + 24 * hour), {"opens_at"}),
+            (Slot("Morning", nine, nine + hour, "x" * 101), {"room"}),
+        ):
+            with pytest.raises(Invalid) as refused:
+                await agendas.add_session(tx, table.admin.actor, table.agenda, slot)
+            assert set(refused.value.fields) == wrong
+        for plan, wrong in (
+            (replace(FORUM, name=" W "), {"name"}),
+            (replace(FORUM, closes_on=date(2027, 7, 12)), {"closes_on"}),
+            (replace(FORUM, closes_on=date(2027, 8, 13)), {"closes_on"}),
+            (replace(FORUM, link="javascript:alert(1)", map_link="ftp://x"), {"link", "map_link"}),
+            (replace(FORUM, zone="Moon", language="tlh", place="x" * 201), {"zone", "language", "place"}),
+        ):
+            with pytest.raises(Invalid) as refused:
+                await agendas.make(tx, table.admin.actor, await pair(5), plan, handle="other")
+            assert set(refused.value.fields) == wrong
+        monkeypatch.setattr(agendas, "SESSIONS_MAX", 1)
+        await agendas.add_session(tx, table.admin.actor, table.agenda, Slot("Morning", nine, nine + hour))
+        with pytest.raises(Refused, match="too-many-sessions"):
+            await agendas.add_session(tx, table.admin.actor, table.agenda, Slot("Noon", nine + hour, nine + 2 * hour))
+
+
+async def test_an_order_that_staff_gave_and_sources_that_it_took_out(table: Table) -> None:
+    first, second, third = [await table.item(title, table.opener) for title in ("First", "Second", "Third")]
+    async with table.site.database.write() as tx:
+        await reactions.like(tx, table.ben.actor, await tx.get_one(Post, second.post_id))
+        await items.put(tx, table.admin.actor, third, 1)
+
+    async def order() -> list[int]:
+        async with table.site.database.read() as tx:
+            return [entry.item.number for entry in await board.listed(tx, table.agenda)]
+
+    assert await order() == [3, 2, 1]
+    async with table.site.database.write() as tx:
+        await items.put(tx, table.admin.actor, third, 0)
+    assert await order() == [2, 1, 3]
+    [citation] = await table.behind(first)
+    async with table.site.database.write() as tx:
+        with pytest.raises(Refused, match="editors-only"):
+            await sources.take_out(tx, table.anna.actor, citation.source, "Mine.")
+        await sources.take_out(tx, table.admin.actor, citation.source, "Of another river.")
+        await sources.take_out(tx, table.admin.actor, citation.source, "Twice.")  # is gone, and said once
+    assert not await table.behind(first)
+    assert len(await table.behind(second)) == 1
+    async with table.site.database.read() as tx:
+        logged = select(LogEntry.reason).where(LogEntry.action == "take-out-source")
+        assert list((await tx.execute(logged)).scalars()) == ["Of another river."]
+
+
+async def test_what_cannot_be_merged_and_what_follows_into_a_third(table: Table) -> None:
+    first, second, third = [await table.item(title) for title in ("First", "Second", "Third")]
+    await table.cite(first, table.reply)
+    async with table.site.database.write() as tx:
+        other = await agendas.make(tx, table.admin.actor, await pair(5), FORUM, handle="other")
+        foreign = await items.propose(tx, table.admin.actor, other, "Of another agenda")
+        for into in (first, foreign):
+            with pytest.raises(Refused, match="merge-with-which-item"):
+                await items.merge(tx, table.admin.actor, first, into)
+        await items.merge(tx, table.admin.actor, first, second)
+        with pytest.raises(Refused, match="merge-with-which-item"):
+            await items.merge(tx, table.admin.actor, third, first)
+        with pytest.raises(Refused, match="item-is-decided"):
+            await items.decline(tx, table.admin.actor, first, "Too late.")
+        await items.merge(tx, table.admin.actor, second, third)
+        with pytest.raises(Refused, match="item-is-decided"):
+            await items.reopen(tx, table.admin.actor, third)
+    async with table.site.database.read() as tx:
+        assert [item.number for item in (await board.lineage(tx, third)).merged] == [1, 2]
+    assert [each.source.post_id for each in await table.behind(third)] == [table.reply.id]
+
+
+async def test_a_conclusion_proposes_the_lines_of_its_host(table: Table, member: MakeMember, theme: MakeTheme) -> None:
+    floor = await make_floor(table.site, member, theme, "closed")
+    async with floor.site.database.write() as tx:
+        debate = await tx.get_one(Debate, floor.debate.actor_id)
+        with pytest.raises(Refused, match="hosts-only"):
+            await proposals.name(tx, table.anna.actor, debate, "Mine")
+        for lines, key in (("ok\n", "item-title-length"), ("x" * 151, "item-title-length"),
+                           ("\n".join(f"Line {n}" for n in range(6)), "too-many-proposals")):  # fmt: skip
+            with pytest.raises(Invalid) as refused:
+                await proposals.name(tx, floor.host.actor, debate, lines)
+            assert refused.value.fields == {"proposals": key}
+        await proposals.name(tx, floor.host.actor, debate, " Quiet   streets\r\n\nWho pays\nWho pays")
+        await debates.conclude(tx, floor.host.actor, debate, "Both were right.")
+        await proposals.name(tx, floor.host.actor, debate, "Too late")
+        assert debate.proposals == ["Quiet streets", "Who pays"]
+    async with floor.site.database.read() as tx:
+        entries = await board.listed(tx, table.agenda)
+    assert [entry.item.title for entry in entries] == ["Quiet streets", "Who pays"]

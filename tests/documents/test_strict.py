@@ -337,7 +337,7 @@ AGENDAS = [
     ("agenda list", "name", REMOVED, "Folkmoot: an agenda must have name and attributedTo, the group"),
     ("agenda list", "first", f"{GROUP}/agenda?page=1", "GoToSocial: first of an agenda must be a page inline"),
     ("agenda list", "first/orderedItems/0", f"{MOOT}/p/80", "Folkmoot: in first, in orderedItems[0], an agenda must hold items of its own server"),
-    ("agenda list", "first/orderedItems/0/agendaItem/state", "noted", "Folkmoot: in first, in orderedItems[0], agendaItem must have a state that is known"),
+    ("agenda list", "first/orderedItems/1/agendaItem/state", "noted", "Folkmoot: in first, in orderedItems[1], agendaItem must have a state that is known"),
     ("agenda list", "first/orderedItems/1/title", REMOVED, "Folkmoot: in first, in orderedItems[1], an item must have title"),
     ("agenda list", "first/orderedItems/1/splitFrom", 4, "Folkmoot: in first, in orderedItems[1], splitFrom must be one address"),
 ]

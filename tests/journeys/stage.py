@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +43,7 @@ class Clock:
         fresh.replace(self.file)
 
 
-async def found(server: Folkmoot, folder: Path, *people: str) -> None:
+async def found(server: Folkmoot, folder: Path, *people: str, editors: Collection[str] = ()) -> None:
     """Write the beginning of an instance that has not been started yet: one theme, and people, the first its admin."""
     site = sites.make(Settings(origin=server.origin, data=str(folder / "data")))
     try:
@@ -55,7 +55,7 @@ async def found(server: Folkmoot, folder: Path, *people: str) -> None:
             await groups.found(tx, pairs.pop(), pairs.pop())
             await groups.add_theme(tx, None, "water", pairs.pop(), name="Water")
             for name in people:
-                role = "admin" if name == people[0] else "member"
+                role = "admin" if name == people[0] else "editor" if name in editors else "member"
                 await accounts.add_member(tx, name, f"{name}@example.org", hashed, pairs.pop(), site_role=role)
     finally:
         await site.close()

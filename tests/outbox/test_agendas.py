@@ -115,9 +115,7 @@ async def test_an_agenda_is_a_group_that_tells_of_its_event_and_takes_no_topics(
         assert (await client.get(path, headers=AP)).status == 404
 
 
-async def test_items_say_where_they_come_from_and_what_became_of_them(
-    hall: Hall, client: TestClient[Any, Any]
-) -> None:
+async def test_items_say_where_they_come_from_and_what_became_of_them(hall: Hall, client: TestClient[Any, Any]) -> None:
     for software in ("mastodon", "nodebb"):
         await hall.someone(software, hall.agenda.actor)
     rosa = await hall.someone("gotosocial", hall.theme)
@@ -128,8 +126,7 @@ async def test_items_say_where_they_come_from_and_what_became_of_them(
     uris = {}
     async with hall.site.database.read() as tx:
         for item in (trams, buses, boats):
-            post = await tx.get_one(Post, item.post_id)
-            uris[item.number] = post.uri
+            uris[item.number] = (await tx.get_one(Post, item.post_id)).uri
     sent = await hall.sent()
     assert boosts_by(sent["mastodon"], hall.agenda.actor) == list(uris.values())
     [wrapped] = [
@@ -139,6 +136,13 @@ async def test_items_say_where_they_come_from_and_what_became_of_them(
     ]  # fmt: skip
     # Somebody is put behind an item once it is posted: nobody is sent that, it stands at the address.
     assert (wrapped["agendaItem"]["number"], wrapped["derivedFrom"]) == (1, [first.uri])
+    # Moderators keep order there as in any theme, and the clerk writes on in what they closed.
+    async with hall.site.database.write() as tx:
+        topic = await tx.get_one(Topic, trams.topic_id)
+        await topics.close(tx, hall.admin, topic, is_on=True, reason="Enough.")
+        await topics.pin(tx, hall.admin, topic, is_on=True)
+    kept = [each["object"] for each in (await hall.sent())["nodebb"]]
+    assert [(each["type"], each["object"]) for each in kept] == [("Lock", uris[1]), ("Add", uris[1])]
     note = await hall.read(client, uris[1])
     assert note["agendaItem"] == {
         "agenda": f"{hall.agenda.actor.uri}/agenda", "number": 1, "state": "proposed", "summary": "After one o'clock.",
@@ -222,7 +226,8 @@ async def test_the_article_tells_at_milestones_and_the_themes_boost_it_once(
     assert boosts_by(sent["lemmy"], hall.theme) == []
     document = await hall.read(client, article.uri)
     assert (document["type"], document["name"]) == ("Article", "The agenda of World Smart Cities Forum")
-    assert document["summary"] == f"{clerk.days(PLAN.opens_on, PLAN.closes_on, 'en')}. Proposed: 2 · shortlisted: 1 · scheduled: 0"
+    when = clerk.days(PLAN.opens_on, PLAN.closes_on, "en")
+    assert document["summary"] == f"{when}. Proposed: 2 · shortlisted: 1 · scheduled: 0"
     path = f"{hall.site.settings.origin}/agenda/{hall.agenda.actor.handle}"
     for words in ("On the shortlist", f'href="{path}/1"', "Trams *at night* {now} @clara [x](y)</a> · support: 0",
                   "contributions behind it: 1 (people: 1, servers: 1)", f'href="{path}"'):  # fmt: skip
@@ -316,7 +321,7 @@ async def test_five_hundred_items_with_five_thousand_sources_are_paged_with_few_
         asked.append(statement)
 
     uri = f"{hall.agenda.actor.uri}/agenda"
-    engine = hall.site.database.engine.sync_engine
+    engine = hall.site.database._reader.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     listing = await hall.read(client, uri)
     event.remove(engine, "before_cursor_execute", note)

@@ -41,7 +41,7 @@ function prepare() {
       const answer = await fetch("/media", { method: "POST", body, headers });
       const picture = await answer.json();
       if (answer.status !== 201) return (said.textContent = picture.error ?? words.wordsFailed.replace("{name}", name));
-      show(picture);
+      show(picture, name);
       say(words.wordsArrived, name);
       alt.focus();
     } catch {
@@ -51,7 +51,7 @@ function prepare() {
     }
   }
 
-  function show(picture) {
+  function show(picture, name) {
     const key = picture.url.match(/[0-9a-f]{32}/)[0];
     let input = list.querySelector(`input[value="${key}"]`);
     if (!input) {
@@ -59,6 +59,7 @@ function prepare() {
       input = label.querySelector("input");
       input.value = key;
       label.querySelector("img").src = picture.small;
+      label.querySelector("img").alt = picture.alt || name;
       list.querySelector("label").after(label);
     }
     input.dataset.alt = picture.alt;
