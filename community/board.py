@@ -136,22 +136,16 @@ async def lineage(tx: Tx, item: Item) -> Lineage:
 
 
 async def history(tx: Tx, item: Item) -> list[LogEntry]:
-    """What staff decided on an item, the latest first."""
+    """What staff decided on an item, the latest first; among it that others were merged into it, which the log has under
+    their topics."""
+    merged = select(Item.topic_id).where(Item.merged_into_id == item.id)
     query = (
         select(LogEntry)
-        .options(joinedload(LogEntry.actor))
-        .where(LogEntry.topic_id == item.topic_id, LogEntry.action.like("%-item"))
+        .options(joinedload(LogEntry.actor), joinedload(LogEntry.topic))
+        .where(
+            ((LogEntry.topic_id == item.topic_id) & LogEntry.action.like("%-item"))
+            | (LogEntry.topic_id.in_(merged) & (LogEntry.action == "merge-item"))
+        )
         .order_by(LogEntry.id.desc())
     )
     return list((await tx.execute(query)).scalars())
-
-
-async def decisions(tx: Tx, agenda: Agenda, actions: Iterable[str]) -> dict[int, LogEntry]:
-    """The latest decision of some kinds on each item of an agenda, by the id of the item's topic."""
-    query = (
-        select(LogEntry)
-        .options(joinedload(LogEntry.actor))
-        .where(LogEntry.group_id == agenda.actor_id, LogEntry.action.in_(list(actions)))
-        .order_by(LogEntry.id)
-    )
-    return {entry.topic_id: entry for entry in (await tx.execute(query)).scalars() if entry.topic_id is not None}

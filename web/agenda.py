@@ -4,10 +4,12 @@ for calendars. What members and staff do on it is in ``propose`` and ``curate``;
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from icalendar import Event
+from markupsafe import Markup
 from sqlalchemy import select
 
 from community import agendas, board, groups, house, items, posts, sources
@@ -18,8 +20,9 @@ from community.policy import NotThere, refusal, standing
 from community.reactions import liked_by
 from community.record import may_be_told
 from web import agenda_view, calendars, ical
+from web.agenda_view import Section
 from web.auth import Viewer, viewer
-from web.render import page
+from web.render import fragment, page
 from web.site_key import SITE
 
 routes = web.RouteTableDef()
@@ -28,8 +31,7 @@ HANDLE = r"{handle:[a-z0-9_]+}"
 ITEM = rf"/agenda/{HANDLE}/{{number:\d{{1,9}}}}"
 COMMENTS = 3
 DONE = ("proposed", "cited", "already", "taken-out")  # what a form can have led here from
-# Sources that are read in one go, where all of an agenda are shown.
-PART = 50
+PART = 50  # items that are read and printed in one go, where an agenda is shown whole
 
 
 # --- Which agendas there are -----------------------------------------------------------------------------------------
@@ -180,9 +182,18 @@ async def declined(request: web.Request) -> web.Response:
     )
 
 
+@dataclass(frozen=True)
+class _Printed:
+    """A part of an agenda with its items as they are printed."""
+
+    section: Section
+    pieces: list[Markup]
+
+
 @routes.get(f"/agenda/{HANDLE}/whole")
 async def whole(request: web.Request) -> web.Response:
-    """All items with all that is behind them on one page, for paper."""
+    """All items with all that is behind them on one page, for paper; made in pieces, so that nobody else waits for a
+    long one."""
     site = request.app[SITE]
     async with site.database.read() as tx:
         agenda = await _find(tx, request)
@@ -190,25 +201,26 @@ async def whole(request: web.Request) -> web.Response:
         sessions = await agendas.sessions(tx, agenda)
         left = await agenda_view.left_out(tx, agenda)
         now = tx.now
-    behind: dict[int, list[sources.Citation]] = {}
-    told = agenda_view.Details({}, {})
-    for start in range(0, len(rows), PART):  # nobody else waits for a long agenda
-        async with site.database.read() as tx:
-            some = await sources.behind(tx, [row.item.id for row in rows[start : start + PART]])
-            behind |= some
-            more = await agenda_view.details(tx, [each for cited in some.values() for each in cited])
-            told.days.update(more.days)
-            told.votes.update(more.votes)
     path = items.path_of(agenda)
+    printed = []
+    for section in agenda_view.sections(rows, sessions):
+        pieces = []
+        for start in range(0, len(section.rows), PART):
+            some = section.rows[start : start + PART]
+            async with site.database.read() as tx:
+                behind = await sources.behind(tx, [row.item.id for row in some])
+                told = await agenda_view.details(tx, [each for cited in behind.values() for each in cited])
+            given = {"agenda": agenda, "path": path, "section": section, "rows": some, "behind": behind, "told": told}
+            # What the templates made is clean already.
+            pieces.append(Markup((await fragment(request, "agenda/whole_items.html", **given)).text))  # noqa: S704
+        printed.append(_Printed(section, pieces))
     return await page(
         request,
         "agenda/whole.html",
         here="agenda",
         agenda=agenda,
         path=path,
-        sections=agenda_view.sections(rows, sessions),
-        behind=behind,
-        told=told,
+        sections=printed,
         left=left,
         printed_at=now,
         canonical=f"{site.settings.origin}{path}/whole",

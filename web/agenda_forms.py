@@ -56,6 +56,12 @@ async def find_item(tx: Tx, request: web.Request, agenda: Agenda) -> Item:
     return item
 
 
+async def numbered(tx: Tx, agenda: Agenda, typed: str) -> Item | None:
+    """The item with a number as it was typed; None for one that no item can have."""
+    number = to_number(typed)
+    return await board.find(tx, agenda, number) if number < 10**9 else None
+
+
 async def open_to(tx: Tx, actor: Actor | None) -> list[Agenda]:
     """The agendas ahead that somebody may put things on, that of the next event first."""
     found = []

@@ -339,7 +339,7 @@ async def _decide(tx: Tx, by: Actor, agenda: Agenda, item: Item, part: str, form
         case "reopen":
             await items.reopen(tx, by, item, reason=reason)
         case "merge":
-            into = await board.find(tx, agenda, to_number(field(form, "into")))
+            into = await agenda_forms.numbered(tx, agenda, field(form, "into"))
             if into is None:
                 raise Invalid(q="merge-with-which-item")
             await items.merge(tx, by, item, into, reason=reason)

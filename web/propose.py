@@ -31,7 +31,6 @@ from web.auth import (
     read_form,
     require_viewer,
     take_turn,
-    to_number,
     viewer,
 )
 from web.pages_read import ID, find_post
@@ -185,7 +184,7 @@ async def put(request: web.Request) -> web.Response:
                 raise NotThere
             by = await tx.own(actor)
             if number:
-                item = await board.find(tx, agenda, to_number(number))
+                item = await agenda_forms.numbered(tx, agenda, number)
                 if item is None:
                     raise Invalid(q="item-unknown")
                 before = (await sources.counts(tx, [item.id]))[item.id]

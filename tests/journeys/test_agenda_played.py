@@ -68,7 +68,7 @@ async def publish(stage: Stage, gazette: Page, warden: Page) -> str:
     await expect(gazette.get_by_text("It waits for another editor.")).to_be_visible()
     await look(gazette, "agenda-draft")
     await warden.goto("/notifications")
-    await warden.get_by_role("main").get_by_role("link").filter(has_text=re.compile("article|Read", re.I)).first.click()
+    await warden.get_by_role("link", name="Open it").click()
     await warden.get_by_role("button", name="Approve").click()
     await gazette.reload()
     await gazette.get_by_role("button", name="Publish now").click()
@@ -144,7 +144,7 @@ async def test_from_an_article_to_the_agenda(stage: Stage, browser: Chromium) ->
     await planner.goto(path)
     await propose(planner, COMMENT, "Rain is a utility")
     await expect(planner.get_by_text(alices.handle("alice")).first).to_be_visible()
-    item = (await exported(stage))[0]["uri"]
+    item = (await exported(stage))[0]["post"]
     await boosted(alices, agenda, item, "the item")
     await alices.like("alice", item)
     await alices.post("alice", SECOND, inReplyTo=article)
@@ -220,7 +220,7 @@ async def test_from_an_article_to_the_agenda(stage: Stage, browser: Chromium) ->
         activity = record["activity"]
         return activity.get("actor") == agenda and activity.get("type") == "Announce" and activity["object"] not in seen
 
-    seen = {item} | {str(each["uri"]) for each in held.values()}
+    seen = {item} | {str(each["post"]) for each in held.values()}
     told_of = (await alices.expect("the agenda as an article", is_article, wait=25))["activity"]["object"]
     document = await hub.document(told_of)
     assert document["type"] == "Article"

@@ -257,6 +257,7 @@ async def test_for_the_card_of_a_question_what_was_asked_is_cited(
         ballot = (await tx.execute(select(Post).where(Post.part == "opening-poll"))).scalar_one()
         motion = (await tx.execute(select(Post).where(Post.part == "motion"))).scalar_one()
     assert (source.post_id, source.kind) == (asked.id, "question")
+    assert f'href="/p/{motion.id}/agenda"' in await (await client.get(play.path)).text()
     for post, kind in ((ballot, "poll"), (motion, "debate")):
         await send(client, f"/p/{post.id}/agenda", agenda="wscf_2027", item="1")
         async with site.database.read() as tx:
