@@ -136,8 +136,8 @@ async def lineage(tx: Tx, item: Item) -> Lineage:
 
 
 async def history(tx: Tx, item: Item) -> list[LogEntry]:
-    """What staff decided on an item, the latest first; among it that others were merged into it, which the log has under
-    their topics."""
+    """What staff decided on an item, the latest first; among it that others were merged into it, which the log has
+    under their topics."""
     merged = select(Item.topic_id).where(Item.merged_into_id == item.id)
     query = (
         select(LogEntry)

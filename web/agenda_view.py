@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from community import agendas, board, record, sources
 from community.agenda_models import Agenda, AgendaSession, Item, Source
@@ -206,11 +207,22 @@ class Left:
     into: Item | None
 
 
+async def _decisions(tx: Tx, agenda: Agenda) -> dict[int, LogEntry]:
+    """Who last declined or merged each item, by the id of its topic."""
+    query = (
+        select(LogEntry)
+        .options(joinedload(LogEntry.actor))
+        .where(LogEntry.group_id == agenda.actor_id, LogEntry.action.in_(("decline-item", "merge-item")))
+        .order_by(LogEntry.id)
+    )
+    return {entry.topic_id: entry for entry in (await tx.execute(query)).scalars() if entry.topic_id is not None}
+
+
 async def left_out(tx: Tx, agenda: Agenda) -> list[Left]:
     """Every item that was declined or merged, the latest decision first."""
     entries = await board.listed(tx, agenda, states=("declined", "merged"), with_sources=0)
     found = await rows(tx, agenda, entries)
-    decided = await board.decisions(tx, agenda, ("decline-item", "merge-item"))
+    decided = await _decisions(tx, agenda)
     into_ids = {row.item.merged_into_id for row in found} - {None}
     into = {item.id: item for item in (await tx.execute(select(Item).where(Item.id.in_(into_ids)))).scalars()}
     found.sort(key=lambda row: row.item.decided_at or row.item.changed_at, reverse=True)

@@ -144,7 +144,7 @@ async def test_merging_and_splitting_keep_the_lineage(table: Table) -> None:
         lineage = await board.lineage(tx, first)
         assert [item.number for item in lineage.merged] == [2]
         assert [item.number for item in lineage.split] == [3]
-        assert [entry.action for entry in await board.history(tx, first)] == ["split-item"]
+        assert [entry.action for entry in await board.history(tx, first)] == ["split-item", "merge-item"]
     async with table.site.database.write() as tx:
         await items.reopen(tx, table.admin.actor, second, reason="Not the same after all.")
     assert (await table.now(second)).state == "proposed"
