@@ -261,8 +261,9 @@ async def merge(tx: Tx, by: Actor, item: Item, into: Item, *, reason: str = "") 
     into = await tx.get_one(Item, into.id, populate_existing=True)
     if into.id == item.id or into.agenda_id != item.agenda_id or into.state not in OPEN:
         raise Refused("merge-with-which-item")
-    await sources.carry_over(tx, item, into)
-    for other in (await tx.execute(select(Item).where(Item.merged_into_id == item.id))).scalars().all():
+    joined = (await tx.execute(select(Item).where(Item.merged_into_id == item.id))).scalars().all()
+    await sources.carry_over(tx, item, into, keeping=[other.id for other in joined])
+    for other in joined:
         other.merged_into_id = into.id
         other.changed_at = tx.now
     item.state, item.merged_into_id = "merged", into.id

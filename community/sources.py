@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Select, func, select, update
@@ -191,8 +191,11 @@ async def changed(tx: Tx, source: Source) -> None:
 # --- Carrying over ---------------------------------------------------------------------------------------------------
 
 
-async def carry_over(tx: Tx, item: Item, into: Item, ids: Iterable[int] | None = None) -> None:
-    """Put what is behind ``item`` behind ``into`` as well (``ids`` None for all of it), as it was cited there."""
+async def carry_over(
+    tx: Tx, item: Item, into: Item, ids: Iterable[int] | None = None, *, keeping: Collection[int] = ()
+) -> None:
+    """Put what is behind ``item`` behind ``into`` as well (``ids`` None for all of it), as it was cited there. What came
+    to it from the items ``keeping`` goes on as theirs."""
     there = set((await tx.execute(select(Source.post_id).where(Source.item_id == into.id))).scalars())
     query = select(Source).where(Source.item_id == item.id).order_by(Source.id)
     for source in (await tx.execute(query)).scalars().all():
@@ -203,7 +206,7 @@ async def carry_over(tx: Tx, item: Item, into: Item, ids: Iterable[int] | None =
             for column in Source.__table__.columns
             if column.key not in ("id", "item_id", "via_id")
         }
-        tx.add(Source(**kept, item_id=into.id, via_id=item.id))
+        tx.add(Source(**kept, item_id=into.id, via_id=source.via_id if source.via_id in keeping else item.id))
     await tx.flush()
 
 

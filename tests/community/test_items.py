@@ -151,6 +151,20 @@ async def test_merging_and_splitting_keep_the_lineage(table: Table) -> None:
     assert [each.source.post_id for each in await table.behind(first)] == [table.opener.id]
 
 
+async def test_a_chain_of_mergers_comes_apart_again(table: Table) -> None:
+    first, second = await table.item("Rain", table.opener), await table.item("Roofs", table.reply)
+    third = await table.item("Water")
+    for item, into in ((first, second), (second, third)):
+        async with table.site.database.write() as tx:
+            await items.merge(tx, table.admin.actor, item, into)
+    assert {each.source.via_id for each in await table.behind(third)} == {first.id, second.id}
+    assert (await table.now(first)).merged_into_id == third.id
+    for item, left in ((second, [table.opener.id]), (first, [])):
+        async with table.site.database.write() as tx:
+            await items.reopen(tx, table.admin.actor, item)
+        assert [each.source.post_id for each in await table.behind(third)] == left
+
+
 async def test_staff_decides_with_reasons(table: Table) -> None:
     item = await table.item()
     nine = datetime(2027, 7, 13, 1, 0, tzinfo=UTC)  # nine o'clock in Singapore
