@@ -74,7 +74,7 @@ def hash_of(post: Post | Revision) -> str:
     return hashlib.sha256(text.plain(post.html).encode()).hexdigest()
 
 
-def _excerpt_of(post: Post, kind: str) -> str:
+def excerpt_of(post: Post, kind: str) -> str:
     """What is shown of it: the title of what has one, else how it begins; of a folded text only what stands outside."""
     if kind in ("topic", "debate", "article"):
         return text.cut(post.topic.title, EXCERPT)
@@ -101,7 +101,7 @@ async def cite(tx: Tx, by: Actor, item: Item, post: Post) -> Source:
     kind = kind_of(post, post.topic)
     source = Source(
         item_id=item.id, post_id=post.id, kind=kind, author_id=post.author_id, host=post.author.host,
-        said_at=post.created_at, hash=hash_of(post), excerpt=_excerpt_of(post, kind), state="cited", by_id=by.id,
+        said_at=post.created_at, hash=hash_of(post), excerpt=excerpt_of(post, kind), state="cited", by_id=by.id,
         cited_at=tx.now,
     )  # fmt: skip
     known = await tx.get(Contributor, post.author_id)
@@ -194,8 +194,8 @@ async def changed(tx: Tx, source: Source) -> None:
 async def carry_over(
     tx: Tx, item: Item, into: Item, ids: Iterable[int] | None = None, *, keeping: Collection[int] = ()
 ) -> None:
-    """Put what is behind ``item`` behind ``into`` as well (``ids`` None for all of it), as it was cited there. What came
-    to it from the items ``keeping`` goes on as theirs."""
+    """Put what is behind ``item`` behind ``into`` as well (``ids`` None for all of it), as it was cited there. What
+    came to it from the items ``keeping`` goes on as theirs."""
     there = set((await tx.execute(select(Source.post_id).where(Source.item_id == into.id))).scalars())
     query = select(Source).where(Source.item_id == item.id).order_by(Source.id)
     for source in (await tx.execute(query)).scalars().all():

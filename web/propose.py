@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 from sqlalchemy import select
 
-from community import agendas, board, groups, items, sources, text
+from community import agendas, board, cards, groups, items, sources, text
 from community.agenda_models import Agenda, Contributor, Item, Source
 from community.board import Entry
 from community.db import Tx
@@ -59,7 +59,7 @@ class Cited:
     def excerpt(self) -> str:
         if self.refusal is not None:
             return ""
-        return text.cut(self.post.warning, 400) or text.excerpt(self.post.html, 400)
+        return text.cut(self.post.warning, 400) or text.excerpt(cards.html_of(self.post), 400)
 
 
 async def _cited(tx: Tx, post: Post, by: Actor) -> Cited:

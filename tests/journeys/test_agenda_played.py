@@ -207,7 +207,9 @@ async def test_from_an_article_to_the_agenda(stage: Stage, browser: Chromium) ->
     await expect(planner.get_by_text("one whose author does not wish to be named").first).to_be_visible()
     await look(planner, "agenda-page")
     for where, name in (("/", "home"), ("/g/water", "theme"), (f"{AGENDA}/whole", "whole")):
-        await planner.goto(where)
+        answer = await planner.goto(where)
+        assert answer is not None
+        assert answer.ok
         await look(planner, f"agenda-{name}")
     collection = await hub.document((await hub.document(agenda))["agenda"])
     assert item in json.dumps(collection)
