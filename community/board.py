@@ -149,14 +149,3 @@ async def history(tx: Tx, item: Item) -> list[LogEntry]:
         .order_by(LogEntry.id.desc())
     )
     return list((await tx.execute(query)).scalars())
-
-
-async def decisions(tx: Tx, agenda: Agenda, actions: Iterable[str]) -> dict[int, LogEntry]:
-    """The latest decision of some kinds on each item of an agenda, by the id of the item's topic."""
-    query = (
-        select(LogEntry)
-        .options(joinedload(LogEntry.actor))
-        .where(LogEntry.group_id == agenda.actor_id, LogEntry.action.in_(list(actions)))
-        .order_by(LogEntry.id)
-    )
-    return {entry.topic_id: entry for entry in (await tx.execute(query)).scalars() if entry.topic_id is not None}
