@@ -303,7 +303,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "ahí se lee con él. Para proponer uno, elija «Poner en el orden del día» debajo de lo que alguien dijo, aquí: "
         "{link}\n\nQuien sigue a {handle} sabe de cada punto propuesto.",
         "cited": "En el punto {number} del orden del día de {event}, «{title}», se cita {what} del {date}: {link}",
-        "cited-topic": "su tema",
+        "cited-topic": "su hilo",
         "cited-post": "su respuesta",
         "cited-argument": "su argumento",
         "cited-question": "su pregunta",

@@ -18,6 +18,7 @@ from tests import images
 from tests.interop.server import Folkmoot
 from web import storage
 
+from .agenda import settle_agenda
 from .debates import COURSE, Cast, settle_debates
 
 PASSWORD = "a long walk by the river"
@@ -33,6 +34,7 @@ class Place:
 
     long_topic: str = ""
     article: str = ""
+    agenda: str = ""
     debates: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,7 +49,7 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
     )
     place = Place()
     secret = site.settings.secret()
-    pairs = [await keys.make(secret) for _ in range(5 + len(MEMBERS + DEBATERS) + len(COURSE))]
+    pairs = [await keys.make(secret) for _ in range(6 + len(MEMBERS + DEBATERS) + len(COURSE))]
     hashed = await members.hash_password(PASSWORD)
     await tables.migrate(site.database)
     async with site.database.write() as tx:
@@ -80,6 +82,8 @@ async def settle(server: Folkmoot, folder: Path) -> Place:
             written = await posts.compose(tx, f"Bench number {number}.")
             await posts.reply(tx, neighbour, opener.topic, written, reply_to=None)
         place.long_topic = f"/t/{opener.topic_id}"
+    speakers = [planner, neighbour]
+    place.agenda = await settle_agenda(site, editor.actor, speakers, pairs.pop(), opener.topic)
     place.article = await _publish(site, editor.actor, (mobility.actor_id, water.actor_id))
     cast = Cast(*(accounts[name].actor for name in DEBATERS))
     place.debates = await settle_debates(site, water.actor, cast, pairs)
