@@ -23,7 +23,7 @@ import click
 from community import keys, members, settings
 from federation import site as sites
 from web import init, running
-from web.demo import debate
+from web.demo import debate, forum
 from web.demo.samples import CITIES, LINKS, SAMPLES, THEMES, Sample
 from web.demo.visitors import PASSWORD, Failed, Instance, Visitor, person, until
 from web.init import Admin, Plan
@@ -166,21 +166,12 @@ async def _link(places: dict[str, Instance]) -> None:
         await until(f"the links of {places[key].city.name}", answered)
 
 
-async def _topic(visitor: Visitor, theme: str, title: str) -> str:
-    """The path of a topic on the page of a theme; '' while it is not there."""
-    page = await visitor.read(f"/g/{theme}?sort=new")
-    for path, words in re.findall(r'<a href="(/t/\d+/[^"#]*)">([^<]*)</a>', page):
-        if unescape(words).strip() == title:
-            return str(path)
-    return ""
-
-
 async def _fill(places: dict[str, Instance]) -> None:
     """Topics first, then answers from city to city, each once the topic has arrived there."""
     await asyncio.gather(*(person(place, name) for place in places.values() for name, _, _ in place.city.people))
     for sample in SAMPLES:
         visitor = await person(places[sample.city], sample.by)
-        if not await _topic(visitor, sample.theme, sample.title):
+        if not await visitor.topic(sample.theme, sample.title):
             path = f"/g/{sample.theme}/new"
             await visitor.send(path, path, title=sample.title, text=sample.text, language="en")
     await asyncio.gather(*(_talk(places, sample) for sample in SAMPLES))
@@ -208,7 +199,7 @@ async def _arrived(sample: Sample, place: Instance) -> str:
     """The path of a topic in one city, as soon as it is there. A stranger looks: those pages cost least."""
 
     async def look() -> str:
-        return await _topic(place.people[""], sample.theme, sample.title)
+        return await place.people[""].topic(sample.theme, sample.title)
 
     return await until(f"“{sample.title}” in {place.city.name}", look)
 
@@ -242,8 +233,8 @@ async def _prepare(base: Path, places: list[Instance]) -> None:
         await _link(by_key)
         click.echo("Writing topics, answers and likes …")
         await _fill(by_key)
-        click.echo("Calling for questions to a debate …")
-        await debate.prepare(by_key, ADMIN)
+        click.echo("Calling for questions to a debate, and making an agenda …")
+        await asyncio.gather(debate.prepare(by_key, ADMIN), forum.prepare(by_key, ADMIN))
         (base / DONE).touch()
 
 
@@ -259,6 +250,7 @@ def _say(places: list[Instance], folder: Path, is_kept: bool) -> None:
         ]
     lines += ["", f"The password of everybody is {PASSWORD}. Open a topic in one city and look at the others.",
               f"A debate of all three goes live in a minute or two: {places[0].origin}/debates",
+              f"It is on the agenda of the Forum: {places[0].origin}/agenda, and an article is in the blog: /blog",
               f"{'Kept in' if is_kept else 'Thrown away at the end:'} {folder}", "Ctrl-C ends all three."]  # fmt: skip
     click.echo("\n".join(lines))
     sys.stdout.flush()

@@ -38,7 +38,7 @@ async def prepare(places: dict[str, Instance], admin: str) -> None:
         new, new, motion=MOTION, text=TEXT, date=f"{opens_at:%Y-%m-%d}", time=f"{opens_at:%H:%M}", zone="UTC",
         minutes=str(MINUTES), call_days="14", digest_days="2", language="en", hosts=f"@{HOST[1]}",
     )  # fmt: skip
-    path = await until("the debate", lambda: _find(hub.people[""], ""))
+    path = await until("the debate", lambda: find(hub.people[""], ""))
     seats = f"{path}/seats"
     their = f"@{PANELLIST[1]}@{places[PANELLIST[0]].host}"
     await warden.send(seats, seats, action="invite", handle=their, role="panel")
@@ -54,7 +54,7 @@ async def prepare(places: dict[str, Instance], admin: str) -> None:
             await visitor.send(floor[1], page, text=words, position=side, language="en")
 
 
-async def _find(visitor: Visitor, host: str) -> str:
+async def find(visitor: Visitor, host: str) -> str:
     """The path of the debate on an instance; ``host`` is its home, '' on that itself. '' while it is not there."""
     home = re.escape(f"@{host}") if host else ""
     found = re.search(rf'href="(/g/debate_\w+{home})"', await visitor.read("/debates"))
@@ -80,7 +80,7 @@ async def _debate_in(places: dict[str, Instance], city: str, name: str, part: st
     visitor = await person(place, name)
 
     async def look() -> str:
-        path = await _find(place.people[""], "" if place is hub else hub.host)
+        path = await find(place.people[""], "" if place is hub else hub.host)
         return path + part if path and sign in unescape(await visitor.read(path + part)) else ""
 
     return visitor, await until(f"the debate in {place.city.name}", look)

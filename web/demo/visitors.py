@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from html import unescape
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,16 +60,26 @@ class Visitor:
         async with self._http.get(self.origin + path, allow_redirects=False) as answer:
             return answer.headers.get("Location", "")
 
-    async def send(self, path: str, page: str, **fields: str) -> int:
-        """Send a form that is on ``page``; answers the status."""
-        token = re.search(r'name="csrf" value="([0-9a-f]+)"', await self.read(page))
-        form = {**fields, "csrf": token[1] if token else ""}
+    async def send(self, path: str, page: str, **fields: str | BytesIO) -> str:
+        """Send a form that is on ``page``; answers where it leads, '' where it is shown again with what is wrong."""
+        hidden = dict(re.findall(r'name="(csrf|seen)" value="([^"]*)"', await self.read(page)))
         async with self._http.post(
-            self.origin + path, data=form, headers={"Origin": self.origin}, allow_redirects=False
+            self.origin + path,
+            data={name: unescape(value) for name, value in hidden.items()} | fields,
+            headers={"Origin": self.origin},
+            allow_redirects=False,
         ) as answer:
             if answer.status >= 400 and answer.status != 422:
                 raise Failed(f"{self.origin}{path} answered {answer.status}")
-            return answer.status
+            return answer.headers.get("Location", "")
+
+    async def topic(self, place: str, title: str) -> str:
+        """The path of a topic on the page of a theme or of another place; '' while it is not there."""
+        page = await self.read(f"/g/{place}?sort=new")
+        for path, words in re.findall(r'<a href="(/t/\d+/[^"#]*)">([^<]*)</a>', page):
+            if unescape(words).strip() == title:
+                return str(path)
+        return ""
 
     async def sign_in(self, name: str) -> None:
         await self.send("/sign-in", "/sign-in", name=name, password=PASSWORD)
