@@ -79,7 +79,7 @@ async def forget_article(tx: Tx, event: PostDeleted) -> None:
 async def write(tx: Tx, agenda: Agenda) -> Post | None:
     """Make the Article, or write it anew where it says something else by now; ``agenda`` has to be locked. None while
     there is too little to tell."""
-    listed = await board.listed(tx, agenda, with_sources=0)
+    listed = await board.listed(tx, agenda)
     is_chosen = any(entry.item.state != "proposed" for entry in listed)
     if agenda.article_id is None and not is_chosen and len(listed) < FIRST_AT:
         return None

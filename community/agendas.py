@@ -30,6 +30,7 @@ DAYS_MAX = 31
 SESSIONS_MAX = 100
 STATES = ("open", "closed", "over")
 ITEM_STATES = ("proposed", "shortlisted", "scheduled", "declined", "merged")
+REASON_MAX = 500
 _HANDLE_ODD = re.compile(r"[^a-z0-9]+")
 
 
@@ -130,14 +131,26 @@ async def edit(tx: Tx, by: Actor, agenda: Agenda, plan: Plan) -> None:
 
 
 async def turn(tx: Tx, by: Actor, agenda: Agenda, state: str, *, reason: str = "") -> None:
-    """Take proposals from members (open), from staff alone (closed), or from nobody any more (over)."""
+    """Take proposals from members (open), from staff alone (closed), or from nobody any more (over). Raises Invalid,
+    Refused."""
     by, agenda = await curated(tx, by, agenda)
+    reason = check_reason(reason)
     if state not in STATES:
         raise Invalid(state="state-unknown")
     if state != agenda.state:
         agenda.state = state
         done = {"open": "opened", "closed": "closed", "over": "over"}[state]
         await changed(tx, agenda, by, done, log=f"{done}-agenda", reason=reason)
+
+
+def check_reason(typed: str, *, is_needed: bool = False) -> str:
+    """Why something is decided, as it is logged: on one line. Raises Invalid."""
+    reason = " ".join(typed.split())
+    if len(reason) > REASON_MAX:
+        raise Invalid(reason="reason-too-long")
+    if is_needed and not reason:
+        raise Invalid(reason="reason-missing")
+    return reason
 
 
 async def curated(tx: Tx, by: Actor, agenda: Agenda) -> tuple[Actor, Agenda]:
@@ -271,7 +284,7 @@ async def add_session(tx: Tx, by: Actor, agenda: Agenda, slot: Slot) -> AgendaSe
     made = AgendaSession(agenda_id=agenda.actor_id)
     _put_slot(made, slot)
     tx.add(made)
-    await changed(tx, agenda, by, "edited")
+    await changed(tx, agenda, by, "edited", log="edit-sessions")
     return made
 
 
@@ -281,7 +294,7 @@ async def edit_session(tx: Tx, by: Actor, agenda: Agenda, session: AgendaSession
     _check_slot(agenda, slot)
     _put_slot(await tx.get_one(AgendaSession, session.id), slot)
     agenda.sequence += 1
-    await changed(tx, agenda, by, "edited")
+    await changed(tx, agenda, by, "edited", log="edit-sessions")
 
 
 def _put_slot(session: AgendaSession, slot: Slot) -> None:
@@ -296,4 +309,4 @@ async def drop_session(tx: Tx, by: Actor, agenda: Agenda, session: AgendaSession
     if await tx.scalar(held):
         raise Refused("session-has-items")
     await tx.delete(await tx.get_one(AgendaSession, session.id))
-    await changed(tx, agenda, by, "edited")
+    await changed(tx, agenda, by, "edited", log="edit-sessions")

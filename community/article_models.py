@@ -38,7 +38,6 @@ class Article(Base):
     post_id: Mapped[int | None] = to("post.id", unique=True)
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
-    reviewed_at: Mapped[datetime | None]
     publish_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None] = mapped_column(index=True)
 

@@ -181,7 +181,7 @@ async def _find_picture(tx: Tx, by: Actor, article: Article, key: str) -> Media 
 async def _hold(tx: Tx, article: Article, editors: Sequence[Actor]) -> None:
     """Hold the cover and what the text shows: pictures of the author, of these editors, and those that an article of
     the family showed already."""
-    family = [f"article:{id_}" for id_ in await _family_ids(tx, article.family)]
+    family = await _holders(tx, article.family)
     ids = [] if article.picture_id is None else [article.picture_id]
     for owner in (article.author, *editors):
         ids += [found.id for found in (await media.named_in(tx, owner, article.source, family)).values()]
@@ -189,14 +189,14 @@ async def _hold(tx: Tx, article: Article, editors: Sequence[Actor]) -> None:
     await media.hold(tx, holder_of(article), list(dict.fromkeys(ids)))
 
 
-async def _family_ids(tx: Tx, family: int) -> list[int]:
-    return list((await tx.execute(select(Article.id).where(Article.family == family))).scalars())
+async def _holders(tx: Tx, family: int) -> list[str]:
+    """What holds the pictures of each article of a family."""
+    return [holder_of(each) for each in (await tx.execute(select(Article).where(Article.family == family))).scalars()]
 
 
 async def preview(tx: Tx, by: Actor, article: Article, source: str) -> str:
     """The text as readers will see it, once it is saved. Raises Invalid."""
-    family = [f"article:{id_}" for id_ in await _family_ids(tx, article.family)]
-    shown = await posts.compose(tx, source, pictures_of=by, shown_by=family)
+    shown = await posts.compose(tx, source, pictures_of=by, shown_by=await _holders(tx, article.family))
     return shown.html
 
 
@@ -245,11 +245,12 @@ async def save(tx: Tx, by: Actor, article: Article, draft: Draft, *, seen: str =
     await tx.flush()
     await _hold(tx, article, [by])
     if is_out:
+        await _note_correction(tx, by, article)
         await _correct(tx, article, is_beside_text=(held.picture_key, held.picture_alt, held.language)
                        != (draft.picture_key, draft.picture_alt, draft.language))  # fmt: skip
     elif article.state in _CHECKED and replace(held, theme_ids=()) != replace(draft, theme_ids=()):
         await _unschedule(tx, article)
-        article.reviewer_id = article.reviewed_at = None
+        article.reviewer_id = None
         await _wait_for_review(tx, by, article)
 
 
@@ -337,7 +338,7 @@ async def approve(tx: Tx, by: Actor, article: Article) -> None:
     if article.state != "review":
         raise Refused("article-not-in-review")
     await _require_complete(tx, article)
-    article.state, article.reviewer_id, article.reviewed_at, article.note = "approved", by.id, tx.now, ""
+    article.state, article.reviewer_id, article.note = "approved", by.id, ""
     tx.add(LogEntry(at=tx.now, actor_id=by.id, action="approve-article", about_id=article.author_id))
     await _tell_author(tx, by, article, "article-approved")
     await tx.flush()
@@ -357,7 +358,7 @@ async def send_back(tx: Tx, by: Actor, article: Article, note: str = "") -> None
         raise Invalid(note="text-too-long")
     await _unschedule(tx, article)
     article.state, article.note = "draft", note
-    article.reviewer_id, article.reviewed_at = (None, None) if by.id == article.author_id else (by.id, tx.now)
+    article.reviewer_id = None if by.id == article.author_id else by.id
     await _tell_author(tx, by, article, "article-returned")
     await tx.flush()
     await emit(tx, ArticleChanged(article, by, "returned"))
@@ -517,6 +518,16 @@ async def _correct(tx: Tx, article: Article, *, is_beside_text: bool) -> None:
         await emit(tx, PostEdited(post, topic, article.author, written.mentioned))
 
 
+async def _note_correction(tx: Tx, by: Actor, article: Article) -> None:
+    """What goes out in somebody's name and is another's stands in the log."""
+    if by.id != article.author_id:
+        post = await tx.get_one(Post, article.post_id)
+        topic = await tx.get_one(Topic, post.topic_id)
+        entry = LogEntry(at=tx.now, actor_id=by.id, action="correct-article", group_id=topic.group_id)
+        entry.topic_id, entry.post_id, entry.about_id = topic.id, post.id, article.author_id
+        tx.add(entry)
+
+
 async def _of_post(tx: Tx, post: Post) -> Article | None:
     if post.kind != "Article" or post.number != 1:
         return None
@@ -546,7 +557,7 @@ async def take_back(tx: Tx, event: PostDeleted) -> None:
         return
     await emit(tx, ArticleChanged(article, event.by, "withdrawn"))
     article.state, article.post_id, article.published_at = "draft", None, None
-    article.reviewer_id = article.reviewed_at = None
+    article.reviewer_id = None
     await tx.flush()
 
 

@@ -67,11 +67,10 @@ async def support(tx: Tx, agenda: Agenda, *, item: Item | None = None) -> dict[i
 
 @dataclass(frozen=True)
 class Entry:
-    """An item as lists show it. ``citations`` are the first of ``source_count``."""
+    """An item as lists show it; what stands behind it is only counted, see ``sources.behind``."""
 
     item: Item
     support: Support
-    citations: list[sources.Citation]
     source_count: int
     merged: list[int]  # numbers of the items that were merged into it
     reply_count: int
@@ -80,9 +79,9 @@ class Entry:
 _ORDER = {"scheduled": 0, "shortlisted": 1, "proposed": 2, "declined": 3, "merged": 4}
 
 
-async def listed(tx: Tx, agenda: Agenda, *, states: Iterable[str] = OPEN, with_sources: int | None = 3) -> list[Entry]:
+async def listed(tx: Tx, agenda: Agenda, *, states: Iterable[str] = OPEN) -> list[Entry]:
     """The items of an agenda: the scheduled ones by their hour, then the shortlist, then proposals, each as staff put
-    them, else by support. ``with_sources`` None is with everything behind them."""
+    them, else by support."""
     query = (
         select(Item)
         .options(joinedload(Item.proposer), joinedload(Item.topic))
@@ -92,7 +91,6 @@ async def listed(tx: Tx, agenda: Agenda, *, states: Iterable[str] = OPEN, with_s
     ids = [item.id for item in held]
     supports = await support(tx, agenda)
     counted = await sources.counts(tx, ids)
-    cited = await sources.behind(tx, ids, limit=with_sources)
     merged: defaultdict[int | None, list[int]] = defaultdict(list)
     rows = select(Item.merged_into_id, Item.number).where(Item.merged_into_id.in_(ids)).order_by(Item.number)
     for into_id, number in await tx.execute(rows):
@@ -105,8 +103,8 @@ async def listed(tx: Tx, agenda: Agenda, *, states: Iterable[str] = OPEN, with_s
 
     return [
         Entry(
-            item, supports.get(item.id, NO_SUPPORT), cited.get(item.id, []), counted[item.id],
-            merged[item.id], item.topic.reply_count if item.topic is not None else 0,
+            item, supports.get(item.id, NO_SUPPORT), counted[item.id], merged[item.id],
+            item.topic.reply_count if item.topic is not None else 0,
         )
         for item in sorted(held, key=order)
     ]  # fmt: skip

@@ -144,7 +144,9 @@ def _message(tx: Tx, found: Sequence[Contribution], language: str, link: str) ->
         words = {
             "what": clerk.says(language, f"cited-{each.kind}"), "number": source.item.number,
             "date": clerk.day(source.said_at, agenda.zone, language), "event": text.literal(agenda.name),
-            "title": text.literal(source.item.title), "link": tx.settings.origin + items.path_of(agenda, source.item),
+            # The clerk writes to strangers: no member makes a link of theirs go along as a title.
+            "title": text.literal(source.item.title).replace("://", "&#58;//"),
+            "link": tx.settings.origin + items.path_of(agenda, source.item),
         }  # fmt: skip
         lines.append(clerk.says(language, "cited", **words))
     if len(found) > LISTED_MAX:

@@ -15,14 +15,15 @@ from sqlalchemy import func, select
 
 from community import agendas, cards, clerk, groups, notifications, posts, sources, text, topics
 from community.agenda_models import Agenda, AgendaSession, Item, Source
+from community.agendas import check_reason
 from community.db import Tx
 from community.events import ItemChanged, PostDeleted, emit, on
 from community.members import Invalid
-from community.models import Account, Actor, LogEntry, Post
+from community.models import Account, Actor, LogEntry, Post, Topic
 from community.policy import Refused, refusal, standing
 from community.sources import OPEN
 
-TITLE_MAX, SUMMARY_MAX, REASON_MAX, ROOM_MAX = 150, 500, 500, 100
+TITLE_MAX, SUMMARY_MAX, ROOM_MAX = 150, 500, 100
 PROPOSALS_A_DAY = 10
 ITEMS_MAX = 2000
 
@@ -152,16 +153,10 @@ async def _at_board(tx: Tx, by: Actor, item: Item, *states: str) -> tuple[Actor,
     item = await tx.get_one(Item, item.id, populate_existing=True)
     if item.state not in states:
         raise Refused("item-is-decided")
+    if item.topic_id is not None:
+        # Before its item and its place, as where somebody answers in it or deletes what is cited.
+        await tx.lock(Topic, item.topic_id)
     return by, agenda, item
-
-
-def _reason(typed: str, *, is_needed: bool = False) -> str:
-    reason = " ".join(typed.split())
-    if len(reason) > REASON_MAX:
-        raise Invalid(reason="reason-too-long")
-    if is_needed and not reason:
-        raise Invalid(reason="reason-missing")
-    return reason
 
 
 async def _decided(tx: Tx, by: Actor, agenda: Agenda, item: Item, action: str, what: str, reason: str) -> None:
@@ -184,14 +179,14 @@ async def edit(tx: Tx, by: Actor, item: Item, title: str, summary: str, *, reaso
     title, summary = _check(title, summary)
     if (title, summary) != (item.title, item.summary):
         item.title, item.summary = title, summary
-        await _decided(tx, by, agenda, item, "edit", "edited", _reason(reason))
+        await _decided(tx, by, agenda, item, "edit", "edited", check_reason(reason))
 
 
 async def shortlist(tx: Tx, by: Actor, item: Item, *, reason: str = "") -> None:
     """Take an item to the shortlist; also one that was scheduled, which then has no hour any more."""
     by, agenda, item = await _at_board(tx, by, item, "proposed", "scheduled")
     item.state, item.starts_at, item.ends_at, item.room, item.session_id = "shortlisted", None, None, "", None
-    await _decided(tx, by, agenda, item, "shortlist", "shortlisted", _reason(reason))
+    await _decided(tx, by, agenda, item, "shortlist", "shortlisted", check_reason(reason))
 
 
 @dataclass(frozen=True)
@@ -212,7 +207,7 @@ async def schedule(tx: Tx, by: Actor, item: Item, hour: Hour, *, reason: str = "
     ends_at = hour.ends_at or (session.closes_at if session is not None and hour.starts_at is None else None)
     room = " ".join(hour.room.split()) or (session.room if session is not None else "")
     _check_hour(agenda, session, starts_at, ends_at, room)
-    reason = _reason(reason)
+    reason = check_reason(reason)
     item.state, item.session_id = "scheduled", session.id if session is not None else None
     item.starts_at, item.ends_at, item.room = starts_at, ends_at, room
     agenda.sequence += 1
@@ -240,7 +235,7 @@ def _check_hour(
 async def decline(tx: Tx, by: Actor, item: Item, reason: str) -> None:
     """Leave an item out, for a reason that everybody can read. Raises Invalid, Refused."""
     by, agenda, item = await _at_board(tx, by, item, *OPEN)
-    item.reason = _reason(reason, is_needed=True)
+    item.reason = check_reason(reason, is_needed=True)
     item.state, item.starts_at, item.ends_at, item.room, item.session_id = "declined", None, None, "", None
     await _decided(tx, by, agenda, item, "decline", "declined", item.reason)
 
@@ -248,10 +243,13 @@ async def decline(tx: Tx, by: Actor, item: Item, reason: str) -> None:
 async def reopen(tx: Tx, by: Actor, item: Item, *, reason: str = "") -> None:
     """Take back that an item was declined or merged: it is proposed again, with what was behind it. Raises Refused."""
     by, agenda, item = await _at_board(tx, by, item, "declined", "merged")
+    post = await tx.get(Post, item.post_id) if item.post_id is not None else None
+    if post is not None and post.deleted_at is not None:
+        raise Refused("post-is-deleted")
     if item.merged_into_id is not None:
         await sources.give_back(tx, item, await tx.get_one(Item, item.merged_into_id))
     item.state, item.reason, item.merged_into_id = "proposed", "", None
-    await _decided(tx, by, agenda, item, "reopen", "reopened", _reason(reason))
+    await _decided(tx, by, agenda, item, "reopen", "reopened", check_reason(reason))
 
 
 async def merge(tx: Tx, by: Actor, item: Item, into: Item, *, reason: str = "") -> None:
@@ -269,7 +267,7 @@ async def merge(tx: Tx, by: Actor, item: Item, into: Item, *, reason: str = "") 
     item.state, item.merged_into_id = "merged", into.id
     item.starts_at, item.ends_at, item.room, item.session_id = None, None, "", None
     into.changed_at = tx.now
-    await _decided(tx, by, agenda, item, "merge", "merged", _reason(reason))
+    await _decided(tx, by, agenda, item, "merge", "merged", check_reason(reason))
 
 
 async def split(
@@ -285,7 +283,7 @@ async def split(
         raise Invalid(sources="choose-sources")
     if agenda.last_number >= ITEMS_MAX:
         raise Refused("agenda-is-full")
-    reason = _reason(reason)
+    reason = check_reason(reason)
     made = await add(tx, by, agenda, title, summary)
     made.split_from_id = item.id
     await sources.carry_over(tx, item, made, chosen)
@@ -299,7 +297,7 @@ async def put(tx: Tx, by: Actor, item: Item, place: int) -> None:
     """Give an item its place among those of its state, from 1; 0 leaves it to its support again. Raises Refused."""
     by, agenda, item = await _at_board(tx, by, item, *OPEN)
     item.place = max(0, min(place, ITEMS_MAX))
-    await changed(tx, agenda, item, by, "edited")
+    await _decided(tx, by, agenda, item, "place", "edited", "")
 
 
 # --- What follows ----------------------------------------------------------------------------------------------------
@@ -326,7 +324,10 @@ async def follow_removal(tx: Tx, event: PostDeleted) -> None:
     if event.post.part != "item":
         return
     item = (await tx.execute(select(Item).where(Item.post_id == event.post.id))).scalar_one_or_none()
-    if item is not None and item.state in OPEN:
+    if item is None:
+        return
+    item.summary = ""  # it was the text of the post; the title stays where the topic does
+    if item.state in OPEN:
         item.state, item.reason = "declined", event.reason
         item.starts_at, item.ends_at, item.room, item.session_id = None, None, "", None
         await changed(tx, await tx.get_one(Agenda, item.agenda_id), item, event.by, "declined")

@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from community import hosts, media, members, polls, text
+from community.agenda_models import Agenda
 from community.db import Tx
 from community.debate_models import Debate
 from community.events import PostCreated, PostDeleted, PostEdited, emit
@@ -308,6 +309,8 @@ async def erase(tx: Tx, by: Actor, post: Post, *, reason: str = "", activity: Ac
     debate, where what its course brings is written.
     """
     by, post = await tx.own(by), await tx.own(post)
+    if post.part == "item":  # who decides on an item keeps its agenda from others, then its topic
+        await tx.lock(Agenda, (await tx.get_one(Topic, post.topic_id)).group_id)
     topic = await tx.lock(Topic, post.topic_id)
     require("delete", await standing(tx, by, topic.group_id), post)
     author = await tx.get_one(Actor, post.author_id)

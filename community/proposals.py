@@ -14,8 +14,6 @@ from community.models import Actor, Post, Topic
 from community.policy import require, standing
 
 STRONGEST, QUESTIONS = 3, 5  # arguments of each side and questions behind what a conclusion proposes
-
-
 LINES, LINE_MAX = 5, items.TITLE_MAX
 
 
@@ -37,7 +35,8 @@ async def name(tx: Tx, by: Actor, debate: Debate, lines: str) -> None:
 @on(DebateChanged)
 async def propose_conclusion(tx: Tx, event: DebateChanged) -> None:
     """The conclusion of a debate of ours proposes what its host named for the agenda, or else its motion, once. Behind
-    it stand the debate, the strongest arguments of both sides and the questions with the most votes."""
+    it stand the debate, the strongest arguments of both sides and, of the questions that were answered, those
+    with the most votes."""
     debate = event.debate
     if event.what != "concluded" or not debate.actor.is_local or debate.topic_id is None:
         return

@@ -11,20 +11,21 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
-from community import agendas, cards, questions, record, text
+from community import agendas, cards, questions, record, text, throttles
 from community.agenda_models import Agenda, Contributor, Item, Source
 from community.db import Tx
 from community.events import Cited, PostDeleted, PostEdited, emit, on
 from community.models import Actor, Post, Revision, Topic
-from community.policy import Refused, require, standing
+from community.policy import Refused, refusal, require, standing
 
 OPEN = ("proposed", "shortlisted", "scheduled")  # states of items that more may be put behind
 EXCERPT = 200
 SOURCES_MAX = 500  # behind one item
+CITED_A_DAY = 100  # by one member
 # What the clerk writes to keep things going says nothing that an item could go back to.
 _PARTS = frozenset({"", "motion", "card", "opening-poll", "closing-poll", "conclusion"})
 
@@ -44,7 +45,7 @@ async def cited_for(tx: Tx, post: Post) -> Post:
 
 async def _itself(tx: Tx, post: Post) -> Post:
     query = select(Post).options(joinedload(Post.author), joinedload(Post.topic)).where(Post.id == post.id)
-    found: Post = (await tx.execute(query)).scalar_one()
+    found: Post = (await tx.execute(query.execution_options(populate_existing=True))).scalar_one()
     return found
 
 
@@ -90,6 +91,9 @@ async def cite(tx: Tx, by: Actor, item: Item, post: Post) -> Source:
     if item.state not in OPEN:
         raise Refused("item-is-closed")
     post = await cited_for(tx, post)
+    # Who deletes it meanwhile waits until it is cited, and then finds the citation.
+    await tx.lock(Topic, post.topic_id)
+    post = await _itself(tx, post)
     reason = refusal_to_cite(post)
     if reason is not None:
         raise Refused(reason)
@@ -98,6 +102,7 @@ async def cite(tx: Tx, by: Actor, item: Item, post: Post) -> Source:
         return held
     if (await counts(tx, [item.id]))[item.id] >= SOURCES_MAX:
         raise Refused("item-has-enough-sources")
+    await _count(tx, by, agenda)
     kind = kind_of(post, post.topic)
     source = Source(
         item_id=item.id, post_id=post.id, kind=kind, author_id=post.author_id, host=post.author.host,
@@ -116,13 +121,25 @@ async def cite(tx: Tx, by: Actor, item: Item, post: Post) -> Source:
     return source
 
 
+async def _count(tx: Tx, by: Actor, agenda: Agenda) -> None:
+    """So many contributions a day by one member: the clerk writes to strangers about each. Raises Refused."""
+    if refusal("curate", await standing(tx, by, agenda.actor_id), agenda) is None:
+        return
+    key = f"cited-by:{by.id}"
+    if await throttles.is_over(tx, key, CITED_A_DAY):
+        raise Refused("citations-enough")
+    await throttles.count(tx, key, 24 * 60)
+
+
 async def _held(tx: Tx, item: Item, post: Post) -> Source | None:
     query = select(Source).where(Source.item_id == item.id, Source.post_id == post.id)
     return (await tx.execute(query)).scalar_one_or_none()
 
 
 async def take_out(tx: Tx, by: Actor, source: Source, reason: str) -> None:
-    """Staff takes a contribution from behind an item where it does not belong; the log says so. Raises Refused."""
+    """Staff takes a contribution from behind an item where it does not belong; the log says so. Raises Invalid,
+    Refused."""
+    reason = agendas.check_reason(reason, is_needed=True)
     item = await tx.get_one(Item, source.item_id)
     by, agenda = await agendas.curated(tx, by, await tx.get_one(Agenda, item.agenda_id))
     held = await tx.get(Source, source.id)
@@ -161,7 +178,8 @@ async def of_author(tx: Tx, actor_id: int) -> list[Source]:
 
 
 async def _of_post(tx: Tx, post_id: int) -> list[Source]:
-    return list((await tx.execute(select(Source).where(Source.post_id == post_id))).scalars())
+    query = select(Source).where(Source.post_id == post_id).order_by(Source.item_id)
+    return list((await tx.execute(query)).scalars())
 
 
 @on(PostEdited)
@@ -211,8 +229,14 @@ async def carry_over(
 
 
 async def give_back(tx: Tx, item: Item, was_into: Item) -> None:
-    """Take from ``was_into`` what came from ``item``, which stands for itself again."""
+    """Take from ``was_into`` what came from ``item``, which stands for itself again: not what others that are merged
+    with it go back to as well, nor, where it was once made of a part of ``item``, what that gave it."""
+    if was_into.split_from_id == item.id:
+        return
+    others = select(Source.post_id).join(Item, Item.id == Source.item_id)
+    others = others.where(Item.merged_into_id == was_into.id, Item.id != item.id)
     query = select(Source).where(Source.item_id == was_into.id, Source.via_id == item.id)
+    query = query.where(Source.post_id.not_in(others))
     for source in (await tx.execute(query)).scalars().all():
         await tx.delete(source)
     await tx.flush()
@@ -247,26 +271,18 @@ def _shown(source: Source, post: Post, author: Actor, topic: Topic) -> Citation:
     return Citation(source, state, author if is_open else None, post if is_open else None)
 
 
-def _rows() -> Select[Source, Post, Actor, Topic]:
-    return (
+async def behind(tx: Tx, item_ids: Sequence[int]) -> dict[int, list[Citation]]:
+    """What stands behind items, the earliest cited first."""
+    query = (
         select(Source, Post, Actor, Topic)
         .join(Post, Post.id == Source.post_id)
         .join(Actor, Actor.id == Post.author_id)
         .join(Topic, Topic.id == Post.topic_id)
+        .where(Source.item_id.in_(item_ids))
+        .order_by(Source.id)
     )
-
-
-async def behind(tx: Tx, item_ids: Sequence[int], *, limit: int | None = None) -> dict[int, list[Citation]]:
-    """What stands behind items, the earliest cited first; at most ``limit`` of each."""
-    if limit == 0:
-        return {}
-    query = _rows().where(Source.item_id.in_(item_ids))
-    if limit is not None:
-        place = func.row_number().over(partition_by=Source.item_id, order_by=Source.id)
-        numbered = select(Source.id, place.label("place")).where(Source.item_id.in_(item_ids)).subquery()
-        query = query.join(numbered, numbered.c.id == Source.id).where(numbered.c.place <= limit)
     found: defaultdict[int, list[Citation]] = defaultdict(list)
-    for row in await tx.execute(query.order_by(Source.id)):
+    for row in await tx.execute(query):
         found[row[0].item_id].append(_shown(*row))
     return found
 

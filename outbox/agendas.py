@@ -32,8 +32,10 @@ async def boost_article(tx: Tx, event: PostCreated) -> None:
     """The plain id, as of the milestones of debates; one that is made again after it was removed is no news."""
     post, topic = event.post, event.topic
     themes = await _passers_on(tx, post, topic)
+    if not themes:
+        return
     earlier = select(Post.id).join(Topic, Topic.id == Post.topic_id).where(Post.part == PART, Post.id < post.id)
-    if not themes or await tx.scalar(earlier.where(Topic.group_id == topic.group_id).limit(1)) is not None:
+    if await tx.scalar(earlier.where(Topic.group_id == topic.group_id).limit(1)) is not None:
         return
     for theme in themes:
         boost = translate.announce(new_uri(tx), theme, post.uri, event.author.uri, tx.now)

@@ -13,7 +13,7 @@ from outbox.posts import withdraw_boost
 
 async def _passing_on(tx: Tx, event: ArticleChanged) -> list[Actor]:
     """The groups of its themes but the one that holds its topic."""
-    themes = (await articles.themes_of(tx, [event.article.id])).get(event.article.id, [])
+    themes = await articles.themes_of_one(tx, event.article.id)
     return [theme.actor for theme in themes[1:]]
 
 

@@ -104,7 +104,7 @@ async def upcoming(tx: Tx, theme: Actor) -> Document:
 async def agenda(tx: Tx, agenda: Agenda, number: int | None = None) -> Document | None:
     """What is on an agenda, in its order, or one page of it (from 1; None behind the last)."""
     wanted, size = number or 1, agenda_documents.PAGE
-    listed = [entry for entry in await board.listed(tx, agenda, with_sources=0) if entry.item.post_id is not None]
+    listed = [entry for entry in await board.listed(tx, agenda) if entry.item.post_id is not None]
     shown = listed[(wanted - 1) * size : wanted * size]
     if not shown and wanted > 1:
         return None

@@ -16,19 +16,18 @@ from community import agendas, board, groups, house, items, posts, sources
 from community.agenda_models import Agenda, AgendaSession, Item
 from community.db import Tx
 from community.models import Actor, Membership
-from community.policy import NotThere, refusal, standing
+from community.policy import refusal, standing
 from community.reactions import liked_by
 from community.record import may_be_told
 from web import agenda_view, calendars, ical
-from web.agenda_view import Section
+from web.agenda_forms import find, find_item
+from web.agenda_view import HANDLE, NUMBER, Section
 from web.auth import Viewer, viewer
 from web.render import fragment, page
 from web.site_key import SITE
 
 routes = web.RouteTableDef()
 
-HANDLE = r"{handle:[a-z0-9_]+}"
-ITEM = rf"/agenda/{HANDLE}/{{number:\d{{1,9}}}}"
 COMMENTS = 3
 DONE = ("proposed", "cited", "already", "taken-out")  # what a form can have led here from
 PART = 50  # items that are read and printed in one go, where an agenda is shown whole
@@ -61,18 +60,14 @@ async def agenda_list(request: web.Request) -> web.Response:
 # --- One of them -----------------------------------------------------------------------------------------------------
 
 
-async def _find(tx: Tx, request: web.Request) -> Agenda:
-    return await agenda_view.find(tx, request.match_info["handle"])
-
-
 @routes.get(f"/agenda/{HANDLE}")
 async def agenda_page(request: web.Request) -> web.Response:
     site, who = request.app[SITE], viewer(request)
     wanted = request.query.get("state", "")
     async with site.database.read() as tx:
-        agenda = await _find(tx, request)
+        agenda = await find(tx, request)
         is_narrowed = wanted in sources.OPEN
-        found = await board.listed(tx, agenda, states=[wanted] if is_narrowed else sources.OPEN, with_sources=0)
+        found = await board.listed(tx, agenda, states=[wanted] if is_narrowed else sources.OPEN)
         rows = await agenda_view.rows(tx, agenda, found)
         sessions = await agendas.sessions(tx, agenda) if not is_narrowed else []
         place = await standing(tx, who.actor, agenda.actor_id)
@@ -102,14 +97,12 @@ async def agenda_page(request: web.Request) -> web.Response:
     )
 
 
-@routes.get(ITEM)
+@routes.get(f"/agenda/{HANDLE}/{NUMBER}")
 async def item_page(request: web.Request) -> web.Response:
     site, who = request.app[SITE], viewer(request)
     async with site.database.read() as tx:
-        agenda = await _find(tx, request)
-        item = await board.find(tx, agenda, int(request.match_info["number"]))
-        if item is None:
-            raise NotThere
+        agenda = await find(tx, request)
+        item = await find_item(tx, request, agenda)
         cited = (await sources.behind(tx, [item.id])).get(item.id, [])
         context: dict[str, Any] = {
             "support": (await board.support(tx, agenda, item=item)).get(item.id, board.NO_SUPPORT),
@@ -168,7 +161,7 @@ async def declined(request: web.Request) -> web.Response:
     """Why not: every item that is not on the agenda any more."""
     site = request.app[SITE]
     async with site.database.read() as tx:
-        agenda = await _find(tx, request)
+        agenda = await find(tx, request)
         left = await agenda_view.left_out(tx, agenda)
     path = items.path_of(agenda)
     return await page(
@@ -196,8 +189,8 @@ async def whole(request: web.Request) -> web.Response:
     long one."""
     site = request.app[SITE]
     async with site.database.read() as tx:
-        agenda = await _find(tx, request)
-        rows = await agenda_view.rows(tx, agenda, await board.listed(tx, agenda, with_sources=0))
+        agenda = await find(tx, request)
+        rows = await agenda_view.rows(tx, agenda, await board.listed(tx, agenda))
         sessions = await agendas.sessions(tx, agenda)
         left = await agenda_view.left_out(tx, agenda)
         now = tx.now
@@ -236,8 +229,8 @@ async def calendar(request: web.Request) -> web.Response:
     database = request.app[SITE].database
     _, settings = await house.shown(database)
     async with database.read() as tx:
-        agenda = await _find(tx, request)
-        found = await board.listed(tx, agenda, states=["scheduled"], with_sources=0)
+        agenda = await find(tx, request)
+        found = await board.listed(tx, agenda, states=["scheduled"])
         now = tx.now
     due: list[Event] = [ical.event_of_agenda(settings, agenda)]
     due += [ical.event_of_item(settings, agenda, entry.item) for entry in found]

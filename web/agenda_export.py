@@ -19,7 +19,6 @@ from community import agendas, board, items, sources, text
 from community.agenda_models import Agenda, AgendaSession
 from community.board import Entry
 from community.models import Actor
-from community.policy import NotThere
 from community.sources import Citation
 from federation.site import Site
 from federation.vocabulary import Document, format_time
@@ -87,7 +86,7 @@ _SOURCES = {
     ),
     "closed": _object(
         {"state": {"enum": ["hidden", "redacted"]}, "kind": _KIND, "cited_at": _MOMENT, "via": _MAYBE_NUMBER},
-        about="Hidden: kept out of view by the moderators. Redacted: its author has deleted it.",
+        about="Hidden: kept out of view by the moderators. Redacted: it was deleted.",
     ),
 }
 _ITEM = _object(
@@ -263,10 +262,8 @@ async def written(site: Site, handle: str) -> Document:
     """An agenda as the schema has it. Sources are read in parts, so that nobody else waits for a long one. Raises
     NotThere."""
     async with site.database.read() as tx:
-        agenda = await agendas.find(tx, handle)
-        if agenda is None:
-            raise NotThere
-        entries = await board.listed(tx, agenda, states=agendas.ITEM_STATES, with_sources=0)
+        agenda = await agenda_view.find(tx, handle)
+        entries = await board.listed(tx, agenda, states=agendas.ITEM_STATES)
         sessions = await agendas.sessions(tx, agenda)
     numbers = {entry.item.id: entry.item.number for entry in entries}
     places = {session.id: number for number, session in enumerate(sessions, 1)}
@@ -299,7 +296,7 @@ async def schema_document(request: web.Request) -> web.Response:
     return answer(request, body, "application/json", "schema.json")
 
 
-@routes.get(r"/agenda/{handle:[a-z0-9_]+}/agenda.json")
+@routes.get(f"/agenda/{agenda_view.HANDLE}/agenda.json")
 async def agenda_document(request: web.Request) -> web.Response:
     body = _bytes(await written(request.app[SITE], request.match_info["handle"]))
     return answer(request, body, "application/json", "agenda.json")

@@ -23,22 +23,19 @@ from community.members import Invalid
 from community.models import Actor
 from community.policy import NotThere, refusal, require, standing
 from community.recurrence import moment, wall_clock
+from web import agenda_view
 from web.auth import Form, field, to_number
 from web.debate_forms import FURTHEST
 
 SHOWN = 30  # items in a list to choose from
-NUMBER = r"{number:\d{1,9}}"
 
 
 # --- Finding
 
 
 async def find(tx: Tx, request: web.Request) -> Agenda:
-    """The agenda of the address."""
-    found = await agendas.find(tx, request.match_info["handle"])
-    if found is None:
-        raise NotThere
-    return found
+    """The agenda of the address. Raises NotThere."""
+    return await agenda_view.find(tx, request.match_info["handle"])
 
 
 async def find_curated(tx: Tx, request: web.Request, actor: Actor) -> Agenda:
@@ -49,7 +46,7 @@ async def find_curated(tx: Tx, request: web.Request, actor: Actor) -> Agenda:
 
 
 async def find_item(tx: Tx, request: web.Request, agenda: Agenda) -> Item:
-    """The item of the address."""
+    """The item of the address. Raises NotThere."""
     item = await board.find(tx, agenda, int(request.match_info["number"]))
     if item is None:
         raise NotThere

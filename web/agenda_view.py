@@ -23,6 +23,9 @@ from community.sources import Citation, Mark
 # From so many of a kind on, a line tells how many there are; of fewer it names each.
 MANY = 4
 PARTS = 3
+# In addresses.
+HANDLE = r"{handle:[a-z0-9_]+}"
+NUMBER = r"{number:\d{1,9}}"
 # The order in which a line names what stands behind an item.
 KINDS = ("debate", "article", "topic", "poll", "argument", "question", "post")
 
@@ -186,7 +189,7 @@ def sections(found: Sequence[Row], sessions: Sequence[AgendaSession]) -> list[Se
 
 
 async def find(tx: Tx, handle: str) -> Agenda:
-    """An agenda by the handle in its address; NotThere."""
+    """An agenda by the handle in its address. Raises NotThere."""
     agenda = await agendas.find(tx, handle)
     if agenda is None or agenda.actor.state != "active":
         raise NotThere
@@ -220,7 +223,7 @@ async def _decisions(tx: Tx, agenda: Agenda) -> dict[int, LogEntry]:
 
 async def left_out(tx: Tx, agenda: Agenda) -> list[Left]:
     """Every item that was declined or merged, the latest decision first."""
-    entries = await board.listed(tx, agenda, states=("declined", "merged"), with_sources=0)
+    entries = await board.listed(tx, agenda, states=("declined", "merged"))
     found = await rows(tx, agenda, entries)
     decided = await _decisions(tx, agenda)
     into_ids = {row.item.merged_into_id for row in found} - {None}

@@ -140,7 +140,7 @@ async def story_of(tx: Tx, topic: Topic, opener: Post) -> Story | None:
     article = await articles.of_topic(tx, topic.id)
     if article is None:
         return None
-    themes = (await articles.themes_of(tx, [article.id])).get(article.id, [])
+    themes = await articles.themes_of_one(tx, article.id)
     translations = [
         Translation(other.language, topic_path(other.post.topic))
         for other in await articles.translations(tx, article)

@@ -20,7 +20,8 @@ from community.models import Actor
 from community.policy import NotThere, Refused
 from web import agenda_forms, auth
 from web.accounts import timezones
-from web.agenda_forms import NUMBER, by_field, find_curated, find_item
+from web.agenda_forms import by_field, find_curated, find_item
+from web.agenda_view import HANDLE, NUMBER
 from web.auth import Form, complaints, field, focus_on, read_form, require_may, require_viewer, to_number
 from web.render import language_name, page
 from web.sentences import N_
@@ -97,12 +98,12 @@ async def _edit_page(request: web.Request, form: Form | None, wrong: dict[str, s
     )
 
 
-@routes.get("/agenda/{handle}/edit")
+@routes.get(f"/agenda/{HANDLE}/edit")
 async def edit_page(request: web.Request) -> web.Response:
     return await _edit_page(request, None)
 
 
-@routes.post("/agenda/{handle}/edit")
+@routes.post(f"/agenda/{HANDLE}/edit")
 async def edit(request: web.Request) -> web.Response:
     """``do`` is turn to take proposals or no more, else what is said of the event changes."""
     _, actor = require_viewer(request)
@@ -112,23 +113,12 @@ async def edit(request: web.Request) -> web.Response:
         async with site.database.write() as tx:
             agenda = await find_curated(tx, request, actor)
             if field(form, "do") == "turn":
-                reason = _short(field(form, "reason"))
-                await agendas.turn(tx, actor, agenda, field(form, "state"), reason=reason)
+                await agendas.turn(tx, actor, agenda, field(form, "state"), reason=field(form, "reason"))
             else:
                 await agendas.edit(tx, actor, agenda, agenda_forms.read_plan(form, tx.now, is_new=False))
     except Invalid as error:
         return await _edit_page(request, form, by_field(error))
     raise web.HTTPSeeOther(f"{items.path_of(agenda)}/edit?done=1")
-
-
-def _short(typed: str, *, is_needed: bool = False) -> str:
-    """A reason for the log. Raises Invalid."""
-    reason = " ".join(typed.split())
-    if len(reason) > items.REASON_MAX:
-        raise Invalid(reason="reason-too-long")
-    if is_needed and not reason:
-        raise Invalid(reason="reason-missing")
-    return reason
 
 
 # --- Sessions
@@ -142,7 +132,7 @@ async def _sessions_page(
     async with request.app[SITE].database.read() as tx:
         agenda = await find_curated(tx, request, actor)
         held = await agendas.sessions(tx, agenda)
-        entries = await board.listed(tx, agenda, states=("scheduled",), with_sources=0)
+        entries = await board.listed(tx, agenda, states=("scheduled",))
     one = next((session for session in held if session.id == chosen), None)
     if form is None:
         form = agenda_forms.hour_form(agenda, one.opens_at, one.closes_at) if one is not None else {}
@@ -166,7 +156,7 @@ async def _sessions_page(
     )
 
 
-@routes.get("/agenda/{handle}/sessions")
+@routes.get(f"/agenda/{HANDLE}/sessions")
 async def sessions_page(request: web.Request) -> web.Response:
     return await _sessions_page(request)
 
@@ -175,7 +165,7 @@ async def sessions_page(request: web.Request) -> web.Response:
 _FIELDS = {"opens_at": "from", "closes_at": "until", "starts_at": "from", "ends_at": "until"}
 
 
-@routes.post("/agenda/{handle}/sessions")
+@routes.post(f"/agenda/{HANDLE}/sessions")
 async def change_sessions(request: web.Request) -> web.Response:
     """Add a session, change the one with the number ``session``, or with ``do`` drop remove it."""
     _, actor = require_viewer(request)
@@ -243,7 +233,7 @@ async def _curate_page(request: web.Request, shown: Shown) -> web.Response:
         lineage = await board.lineage(tx, item)
         history = await board.history(tx, item)
         reached = await groups.count_follower_hosts(tx, agenda.actor_id)
-        others = [entry for entry in await board.listed(tx, agenda, with_sources=0) if entry.item.id != item.id]
+        others = [entry for entry in await board.listed(tx, agenda) if entry.item.id != item.id]
     possible = _POSSIBLE[item.state]
     form = _filled(agenda, item) | (shown.form or {})
     typed = str(form.get("q", "")).strip()
@@ -284,12 +274,12 @@ def _filled(agenda: Agenda, item: Item) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@routes.get(f"/agenda/{{handle}}/{NUMBER}/curate")
+@routes.get(f"/agenda/{HANDLE}/{NUMBER}/curate")
 async def curate_page(request: web.Request) -> web.Response:
     return await _curate_page(request, Shown(request.query.get("part", "")))
 
 
-@routes.post(f"/agenda/{{handle}}/{NUMBER}/curate")
+@routes.post(f"/agenda/{HANDLE}/{NUMBER}/curate")
 async def curate(request: web.Request) -> web.Response:
     """``do`` is one of PARTS; each has its reason in a field of its own, such as ``merge_reason``."""
     _, actor = require_viewer(request)
@@ -387,20 +377,19 @@ async def _out_page(request: web.Request, reason: str, wrong: dict[str, str]) ->
     )  # fmt: skip
 
 
-@routes.get(f"/agenda/{{handle}}/{NUMBER}/sources/{{id:\\d{{1,15}}}}/out")
+@routes.get(f"/agenda/{HANDLE}/{NUMBER}/sources/{{id:\\d{{1,15}}}}/out")
 async def out_page(request: web.Request) -> web.Response:
     return await _out_page(request, "", {})
 
 
-@routes.post(f"/agenda/{{handle}}/{NUMBER}/sources/{{id:\\d{{1,15}}}}/out")
+@routes.post(f"/agenda/{HANDLE}/{NUMBER}/sources/{{id:\\d{{1,15}}}}/out")
 async def take_out(request: web.Request) -> web.Response:
     _, actor = require_viewer(request)
     reason = field(await read_form(request), "reason")
     try:
-        said = _short(reason, is_needed=True)
         async with request.app[SITE].database.write() as tx:
             agenda, item, source = await _find_source(tx, request, actor)
-            await sources.take_out(tx, actor, source, said)
+            await sources.take_out(tx, actor, source, reason)
     except Invalid as error:
         return await _out_page(request, reason, dict(error.fields))
     raise web.HTTPSeeOther(f"{items.path_of(agenda, item)}?done=taken-out")

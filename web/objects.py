@@ -177,7 +177,18 @@ async def _activity(tx: Tx, match: re.Match[str], _request: web.Request) -> Docu
     if row is None or row.direction != "out":
         return None
     document: Document = json.loads(row.document)
-    return document if is_public(document) else None
+    return _without_sources(document) if is_public(document) else None
+
+
+def _without_sources(document: Document) -> Document:
+    """An activity as it was sent, but what stood behind an item of an agenda is told at the item's own id alone: some
+    of those who were named then may not want to be any more."""
+    inner = document.get("object")
+    if not isinstance(inner, dict):
+        return document
+    told = _without_sources({key: value for key, value in inner.items() if key != "derivedFrom"})
+    # What has changed is not what was signed.
+    return document if told == inner else {**{k: v for k, v in document.items() if k != "proof"}, "object": told}
 
 
 # --- Discovery -------------------------------------------------------------------------------------------------------

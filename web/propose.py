@@ -22,6 +22,7 @@ from community.policy import NotThere, Refused
 from federation.lookup import FoundFeed, NotFound, look_up
 from federation.vocabulary import same_origin
 from web import agenda_forms, topic_view
+from web.agenda_view import HANDLE
 from web.auth import (
     Form,
     Limit,
@@ -120,13 +121,15 @@ async def _put_page(
         post = await _readable(tx, request)
         choices, agenda = await _choices(tx, actor, wanted)
         cited = await _cited(tx, post, actor)
-        entries = await board.listed(tx, agenda, with_sources=0)
+        entries = await board.listed(tx, agenda)
         held = set(
             (
                 await tx.execute(
                     select(Source.item_id)
                     .join(Item, Item.id == Source.item_id)
+                    # Nobody finds out here whose words stand there without a name.
                     .where(Item.agenda_id == agenda.actor_id, Source.post_id == cited.post.id)
+                    .where(Source.state != "anonymous")
                 )
             ).scalars()
         )
@@ -165,10 +168,6 @@ async def put_page(request: web.Request) -> web.Response:
     return await _put_page(request)
 
 
-def _turn_of(actor: Actor) -> Limit:
-    return Limit(f"cite:{actor.id}", 20, 1)
-
-
 @routes.post(f"/p/{ID}/agenda")
 async def put(request: web.Request) -> web.Response:
     """Put a post behind the item with the number ``item``; without one, behind a new one."""
@@ -188,8 +187,9 @@ async def put(request: web.Request) -> web.Response:
                 if item is None:
                     raise Invalid(q="item-unknown")
                 before = (await sources.counts(tx, [item.id]))[item.id]
-                await sources.cite(tx, by, item, post)
-                done = "cited" if (await sources.counts(tx, [item.id]))[item.id] > before else "already"
+                source = await sources.cite(tx, by, item, post)
+                is_new = (await sources.counts(tx, [item.id]))[item.id] > before
+                done = "cited" if is_new or source.state == "anonymous" else "already"
             else:
                 item = await items.propose(tx, by, agenda, field(form, "title"), field(form, "summary"), about=post)
                 done = "proposed"
@@ -201,7 +201,9 @@ async def put(request: web.Request) -> web.Response:
 
 
 # Refusals after which somebody may do something else on the same page.
-_MENDED = frozenset({"proposals-enough", "agenda-is-full", "item-is-closed", "item-has-enough-sources"})
+_MENDED = frozenset(
+    {"proposals-enough", "agenda-is-full", "citations-enough", "item-is-closed", "item-has-enough-sources"}
+)
 
 
 async def _wait_for_turn(request: web.Request, actor: Actor, name: str) -> None:
@@ -235,12 +237,12 @@ async def _propose_page(request: web.Request, form: Form, wrong: dict[str, str] 
     )
 
 
-@routes.get("/agenda/{handle}/propose")
+@routes.get(f"/agenda/{HANDLE}/propose")
 async def propose_page(request: web.Request) -> web.Response:
     return await _propose_page(request, {})
 
 
-@routes.post("/agenda/{handle}/propose")
+@routes.post(f"/agenda/{HANDLE}/propose")
 async def propose(request: web.Request) -> web.Response:
     """A new item, with what stands at ``address`` behind it; ``do`` is find to choose an item for that instead."""
     account, actor = require_viewer(request)

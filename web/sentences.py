@@ -216,6 +216,7 @@ SENTENCES: dict[str, str] = {
     "proposals-enough": N_(
         "You have proposed ten items within a day. Go on tomorrow, or put it behind an item that is there."
     ),
+    "citations-enough": N_("You have put a hundred contributions on agendas within a day. Go on tomorrow."),
     "item-title-length": N_("Give each item a title of 3 to 150 characters."),
     "item-summary-length": N_("Keep the summary under 500 characters."),
     "item-is-closed": N_("This item is declined or merged: nothing more is put behind it."),

@@ -234,11 +234,12 @@ async def test_a_conclusion_proposes_its_items(table: Table, member: MakeMember,
         debate = await tx.get_one(Debate, floor.debate.actor_id)
         await debates.conclude(tx, floor.host.actor, debate, "Both were right.")
     async with floor.site.database.read() as tx:
-        [entry] = await board.listed(tx, table.agenda, with_sources=None)
+        [entry] = await board.listed(tx, table.agenda)
         opener = await posts.opener(tx, await tx.get_one(Topic, floor.debate.topic_id))
     assert opener is not None
     assert entry.item.title == floor.debate.motion
-    found = {(each.source.kind, each.source.post_id) for each in entry.citations}
+        cited = (await sources.behind(tx, [entry.item.id]))[entry.item.id]
+    found = {(each.source.kind, each.source.post_id) for each in cited}
     assert found == {("debate", opener.id), ("argument", argument.id)}
     async with floor.site.database.write() as tx:
         debate = await tx.get_one(Debate, floor.debate.actor_id)

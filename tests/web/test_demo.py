@@ -78,6 +78,21 @@ async def test_three_cities_live_and_end(tmp_path: Path) -> None:
                 topic = await answer.text()
             for words in ("parcel room", "what it cost", "the benches were the cheap part"):
                 assert words in topic
+            # What was said in Barcelona and in Lyon is behind an item at the hub, and Barcelona supports that.
+            async with session.get(f"http://127.0.0.1:{port}/agenda") as answer:
+                agenda = await answer.text()
+            behind = agenda.split("What streets cost once the cars have left")[1].split("</li>")[0]
+            assert f"@sample_planner@127.0.0.1:{port + 1}" in behind
+            assert f"@sample_driver@127.0.0.1:{port + 2}" in behind
+            assert "1 from other servers" in behind
+            roof = agenda.split("Should every new roof collect its own rain?")[1].split("</li>")[0]
+            assert "10:00</time>, Sample hall" in roof
+            async with session.get(f"{answer.url}/declined") as answer:
+                assert "one laundry is no tour yet" in await answer.text()
+            async with session.get(f"http://127.0.0.1:{port}/blog") as answer:
+                blog = await answer.text()
+            assert "Where the first ten minutes of rain can wait" in blog
+            assert "slanting rain above a green roof" in blog
             async with session.get(f"http://127.0.0.1:{port + 2}/cities") as answer:
                 cities = await answer.text()
             assert "Barcelona (demo)" in cities

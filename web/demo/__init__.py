@@ -250,7 +250,8 @@ def _say(places: list[Instance], folder: Path, is_kept: bool) -> None:
         ]
     lines += ["", f"The password of everybody is {PASSWORD}. Open a topic in one city and look at the others.",
               f"A debate of all three goes live in a minute or two: {places[0].origin}/debates",
-              f"It is on the agenda of the Forum: {places[0].origin}/agenda, and an article is in the blog: /blog",
+              f"What the three put on the agenda of the Forum: {places[0].origin}/agenda",
+              f"An article of the blog that is on it too: {places[0].origin}/blog",
               f"{'Kept in' if is_kept else 'Thrown away at the end:'} {folder}", "Ctrl-C ends all three."]  # fmt: skip
     click.echo("\n".join(lines))
     sys.stdout.flush()

@@ -23,23 +23,21 @@ ABSTRACT = (
     "A sample article. The sewer has no room yet and the street has no time: a roof, a square and a tank in the cellar "
     "can each lend the rain some minutes."
 )
-TEXT = """Nobody real wrote this, and every number in it is a sample.
-
-## On the roof
-
-Four centimetres of soil keep the first ten minutes of a shower. They also keep the flat below a little cooler, which
-is why this article stands in two themes.
-
-## In the square
-
-A square that may flood ankle-deep needs two steps, one ramp and a sign. The sign is what the neighbours ask about.
-
-## In the cellar
-
-A tank waters the courtyard in August, if it is empty in July. Somebody has to look, and in this sample nobody does.
-
-**What does the rain do in your street?** Answer below, or from your own server.
-"""
+TEXT = "\n\n".join(
+    (
+        "Nobody real wrote this, and every number in it is a sample.",
+        "## On the roof",
+        "Four centimetres of soil keep the first ten minutes of a shower. They also keep the flat below a little "
+        "cooler, which is why this article stands in two themes.",
+        "## In the square",
+        "A square that may flood ankle-deep needs two steps, one ramp and a sign. The sign is what the neighbours ask "
+        "about.",
+        "## In the cellar",
+        "A tank waters the courtyard in August, if it is empty in July. Somebody has to look, and in this sample "
+        "nobody does.",
+        "**What does the rain do in your street?** Answer below, or from your own server.",
+    )
+)
 THEMES = ("Water", "Energy")  # the first is where the comments are
 ALT = "A drawn sample: slanting rain above a green roof."
 
@@ -49,7 +47,7 @@ def _picture() -> BytesIO:
     drawn = ImageOps.colorize(Image.linear_gradient("L").resize((1200, 630)), "#24506e", "#cfe3e6")
     pen = ImageDraw.Draw(drawn)
     for n in range(90):
-        x, y = n * 241 % 1260, n * 97 % 480
+        x, y = n * 389 % 1260, n * n * 37 % 470
         pen.line((x, y, x - 18, y + 54), fill="#eef6f7", width=3)
     pen.rectangle((0, 520, 1200, 545), fill="#4d8a4a")
     pen.rectangle((0, 545, 1200, 630), fill="#5b4a3f")
@@ -146,7 +144,7 @@ async def prepare(places: dict[str, Instance], admin: str) -> None:
     await _follow(supporter, elsewhere)
     numbers = [await _propose(hub, path, each) for each in (FROM_TOPIC, FROM_REPLY, FROM_ARTICLE, FROM_DEBATE)]
     street, tour, _, roof = numbers
-    await _cite(hub, FROM_TOPIC, ALSO, street)
+    await _cite(hub, path, FROM_TOPIC, ALSO, street)
     session = re.search(r'id="session-(\d+)"', await warden.read(f"{path}/sessions"))
     await _decide(warden, path, street, "shortlist", reason="A sample decision: three cities have something to show.")
     await _decide(warden, path, roof, "schedule", session=session[1] if session else "")
@@ -191,11 +189,11 @@ async def _propose(hub: Instance, path: str, proposal: Proposal) -> str:
     return await until(f"item “{proposal.title}”", lambda: _number(hub, path, proposal.title))
 
 
-async def _cite(hub: Instance, proposal: Proposal, words: str, number: str) -> None:
+async def _cite(hub: Instance, path: str, proposal: Proposal, words: str, number: str) -> None:
     """Put one more thing that was said there behind an item."""
     visitor = await person(hub, proposal.by)
     put = await _put(visitor, proposal, words)
-    await visitor.send(put, put, item=number)
+    await visitor.send(put, put, agenda=path.split("/")[2], item=number)
 
 
 async def _put(visitor: Visitor, proposal: Proposal, words: str) -> str:
@@ -219,8 +217,12 @@ async def _number(hub: Instance, path: str, title: str) -> str:
 
 
 async def _decide(editor: Visitor, path: str, number: str, what: str, *, reason: str = "", session: str = "") -> None:
+    """Make a decision, unless it is not to be made any more."""
     page = f"{path}/{number}/curate"
-    await editor.send(page, page, do=what, session=session, **{f"{what}_reason": reason})
+    if f'name="do" value="{what}"' not in await editor.read(page):
+        return
+    if not await editor.send(page, page, do=what, session=session, **{f"{what}_reason": reason}):
+        raise Failed(f"{what} is refused for {path}/{number}")
 
 
 async def _support(visitor: Visitor, place: str, title: str) -> None:

@@ -67,7 +67,6 @@ def upgrade() -> None:
         sa.Column("post_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("created_at", Utc(), nullable=False),
         sa.Column("changed_at", Utc(), nullable=False),
-        sa.Column("reviewed_at", Utc(), nullable=True),
         sa.Column("publish_at", Utc(), nullable=True),
         sa.Column("published_at", Utc(), nullable=True),
         sa.ForeignKeyConstraint(["author_id"], ["actor.id"], name=op.f("fk_article_author_id")),
