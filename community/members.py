@@ -69,6 +69,7 @@ RESERVED = frozenset(
 _NAME = re.compile(r"[a-z0-9_]{2,20}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 SESSION_DAYS = 60
+ROLES = ("member", "editor", "moderator", "admin")  # in the whole house
 # The same cost on every machine: 19 MiB, two passes, as OWASP's cheat sheet has it.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
 _NOBODY = _hasher.hash(secrets.token_hex(16))
@@ -479,6 +480,14 @@ async def become_admin(tx: Tx, account: Account, token: str) -> None:
     account.site_role = "admin"
     account.state = account.actor.state = "active"
     await end_sessions(tx, account)
+
+
+async def give_role(tx: Tx, account: Account, role: str) -> None:
+    """Make a member one of ``ROLES`` in the whole house, as whoever runs the server decides. Raises Invalid."""
+    if role not in ROLES:
+        raise Invalid(role="choose-one")
+    account.site_role = role
+    await tx.flush()
 
 
 async def ensure_host(tx: Tx, name: str) -> Host:

@@ -8,6 +8,9 @@ this house), ``media`` (pictures; ``storage`` is where they are kept). Debates: 
 ``debate_view`` (the head of each page), ``sides`` (for and against), ``questions``, ``desk`` (the host's),
 ``live_debate`` and ``ticker`` (the hour), ``outcome`` (results, conclusion, digest), ``record`` (on paper and as
 files), ``arrange`` and ``series`` (setting up; ``debate_forms`` reads what is typed), ``invitations``, ``calendars``
-and ``ical``. ``live`` keeps open pages fresh. ``cli`` is the command line, ``running`` what it starts, ``init`` a new
-instance, ``demo`` three of them.
+and ``ical``. The blog: ``blog`` (for readers, and as feeds), ``articles`` (the editors' desk), ``article_view`` (an
+article in a list and above its comments). Agendas: ``agenda`` (its pages), ``agenda_view`` (what they show),
+``agenda_export`` (as JSON, with its schema), ``propose`` (for members), ``curate`` (for those who decide;
+``agenda_forms`` reads what is typed), ``citations`` (for who is cited). ``live`` keeps open pages fresh. ``cli`` is the
+command line, ``running`` what it starts, ``init`` a new instance, ``demo`` three of them.
 """

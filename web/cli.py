@@ -18,7 +18,7 @@ import outbox as _outbox
 from community import groups, hosts, jobs, keys, members, posts, settings, tables, topics
 from community.events import ActorChanged, emit
 from community.members import Invalid
-from community.models import Activity, Job, Post, Topic
+from community.models import Account, Activity, Job, Post, Topic
 from community.policy import Refused
 from federation import lookup
 from federation import site as sites
@@ -208,6 +208,24 @@ def member_add(name: str, email: str, password_stdin: bool, admin: bool, display
                 tx, name, email, hashed, made, name=display_name, site_role="admin" if admin else "member"
             )
             return account.actor.uri
+
+    click.echo(_do(action))
+
+
+@member.command("role")
+@click.argument("name")
+@click.argument("role", type=click.Choice(members.ROLES))
+def member_role(name: str, role: str) -> None:
+    """Make a member an editor (of blog and agendas), a moderator or an admin, or a plain member again."""
+
+    async def action(site: Site) -> str:
+        async with site.database.write() as tx:
+            actor = await members.find_local(tx, name)
+            account = await tx.get(Account, actor.id) if actor is not None else None
+            if account is None:
+                raise click.ClickException(f"There is no member {name!r} here.")
+            await members.give_role(tx, account, role)
+            return f"{name} is {role}."
 
     click.echo(_do(action))
 

@@ -177,7 +177,20 @@ async def _activity(tx: Tx, match: re.Match[str], _request: web.Request) -> Docu
     if row is None or row.direction != "out":
         return None
     document: Document = json.loads(row.document)
-    return _without_sources(document) if is_public(document) else None
+    if not is_public(document) or (_tells_words(document) and await _is_deleted(tx, row.object_uri)):
+        return None
+    return _without_sources(document)
+
+
+def _tells_words(document: Document) -> bool:
+    """Whether an activity carries what somebody wrote, and not only its id or a tombstone."""
+    inner = document.get("object")
+    return isinstance(inner, dict) and ("content" in inner or _tells_words(inner))
+
+
+async def _is_deleted(tx: Tx, uri: str) -> bool:
+    post = await tx.by_uri(Post, uri)
+    return post is not None and post.deleted_at is not None
 
 
 def _without_sources(document: Document) -> Document:

@@ -343,6 +343,8 @@ async def piece(site: Site, language: str, template: str, **context: Any) -> str
 def _back(request: web.Request) -> str:
     """The query with which a link to signing in or joining leads back to this page."""
     is_door = request.path in ("/sign-in", "/sign-up")
+    if request.path.startswith("/citations/"):  # the address is a secret, and signing in is nothing to it
+        return ""
     where = auth.safe_next(request.query.get("next") if is_door else request.path_qs)
     return "" if where == "/" else "?next=" + quote(where, safe="/")
 

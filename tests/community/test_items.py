@@ -235,10 +235,10 @@ async def test_a_conclusion_proposes_its_items(table: Table, member: MakeMember,
         await debates.conclude(tx, floor.host.actor, debate, "Both were right.")
     async with floor.site.database.read() as tx:
         [entry] = await board.listed(tx, table.agenda)
+        cited = (await sources.behind(tx, [entry.item.id]))[entry.item.id]
         opener = await posts.opener(tx, await tx.get_one(Topic, floor.debate.topic_id))
     assert opener is not None
     assert entry.item.title == floor.debate.motion
-        cited = (await sources.behind(tx, [entry.item.id]))[entry.item.id]
     found = {(each.source.kind, each.source.post_id) for each in cited}
     assert found == {("debate", opener.id), ("argument", argument.id)}
     async with floor.site.database.write() as tx:

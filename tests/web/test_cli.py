@@ -28,6 +28,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_first_steps(run: Run) -> None:
     added = run("member", "add", "anna", "--email", "a@example.org", "--password-stdin", input="a long password\n")
     assert (added.exit_code, added.stdout) == (0, "http://127.0.0.1:4999/u/anna\n")
+    assert run("member", "role", "anna", "editor").stdout == "anna is editor.\n"
     theme = run("theme", "add", "harbour", "--name", "The harbour")
     assert theme.stdout == "http://127.0.0.1:4999/g/harbour\n"
     topic = run("post", "--as", "anna", "--theme", "harbour", "--title", "A ferry at night", input="Who would use it?")
@@ -36,7 +37,7 @@ def test_first_steps(run: Run) -> None:
     explained = run("explain", reply.stdout.strip())
     assert "sent Create" in explained.stdout
     assert "number 2 of" in explained.stdout
-    assert run("migrate").stdout == "The tables are at version 0004.\n"
+    assert run("migrate").stdout == "The tables are at version 0005.\n"
     assert run("doctor").exit_code == 0
 
 
@@ -49,6 +50,9 @@ def test_first_steps(run: Run) -> None:
         (["post", "--as", "clerk"], "Say either --theme"),
         (["post", "--as", "clerk", "--theme", "mobility"], "A topic needs a --title"),
         (["member", "add", "A B", "--email", "x", "--password-stdin"], "2 to 20"),
+        (["member", "role", "nobody", "editor"], "There is no member 'nobody'"),
+        (["member", "role", "clerk", "editor"], "There is no member 'clerk'"),
+        (["member", "role", "anna", "king"], "is not one of"),
         (["theme", "add", "mobility", "--name", "x"], "This name is taken"),
         (["explain", "https://a.example/1"], "Nothing is held"),
         (["web"], "use `folkmoot run`"),

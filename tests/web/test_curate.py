@@ -134,6 +134,7 @@ async def test_an_event_is_set_up_with_its_sessions_and_closed(
     log = await words(await client.get("/log"))
     assert "closed the agenda for proposals: World Smart Cities Congress" in log
     assert "scheduled an item" in log
+    assert "changed the sessions on the agenda of" in log
     await sign_in(client, anna)
     for address in (edit, page, f"{PAGE}/1/curate", "/staff/agendas/new"):
         assert (await client.get(address)).status == 403
@@ -168,7 +169,7 @@ async def test_an_item_goes_all_its_ways(
     shown = await words(await client.get(page))
     assert "The log is public" in shown
     assert "Open it again" not in shown
-    assert "2 sources" in shown
+    assert "2 contributions" in shown
     assert (await decide(client, 1, "shortlist", shortlist_reason="Much asked for.")).status == 303
     assert "It is on the shortlist already." in await words(await client.get(page))
 
@@ -219,6 +220,7 @@ async def test_an_item_goes_all_its_ways(
     told = await words(await client.get("/log"))
     assert "put an item on the shortlist" in told
     assert "opened an item again" in told
+    assert "gave an item its place among the others" in told
     await sign_in(client, anna)
     news = await words(await client.get("/notifications"))
     assert "declined an item that you have a part in: Night trains" in news

@@ -86,7 +86,8 @@ async def test_three_cities_live_and_end(tmp_path: Path) -> None:
             assert f"@sample_driver@127.0.0.1:{port + 2}" in behind
             assert "1 from other servers" in behind
             roof = agenda.split("Should every new roof collect its own rain?")[1].split("</li>")[0]
-            assert "10:00</time>, Sample hall" in roof
+            assert "10:00" in roof
+            assert "Sample hall" in roof
             async with session.get(f"{answer.url}/declined") as answer:
                 assert "one laundry is no tour yet" in await answer.text()
             async with session.get(f"http://127.0.0.1:{port}/blog") as answer:

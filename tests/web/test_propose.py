@@ -248,6 +248,7 @@ async def test_for_the_card_of_a_question_what_was_asked_is_cited(
         question = (await tx.execute(select(Question).where(Question.post_id == asked.id))).scalar_one()
         card = await questions.accept(tx, play.floor.host.actor, question)
     await sign_in(client, await member("anna"))
+    assert f'href="/p/{card.id}/agenda"' in await (await client.get(f"{play.path}/questions")).text()
     shown = await words(await client.get(f"/p/{card.id}/agenda"))
     assert "Question by omar" in shown
     assert "The question itself is cited" in shown
