@@ -482,12 +482,23 @@ async def become_admin(tx: Tx, account: Account, token: str) -> None:
     await end_sessions(tx, account)
 
 
-async def give_role(tx: Tx, account: Account, role: str) -> None:
-    """Make a member one of ``ROLES`` in the whole house, as whoever runs the server decides. Raises Invalid."""
+async def give_role(tx: Tx, by: Actor | None, account: Account, role: str) -> None:
+    """Make a member one of ``ROLES`` in the whole house. ``by`` is None for whoever runs the server. Nobody takes their
+    own role, so that there is always an admin. Raises Invalid, Refused."""
+    if by is not None:
+        require("administer", await standing(tx, by))
+        if by.id == account.actor_id:
+            raise Refused("own-role")
     if role not in ROLES:
         raise Invalid(role="choose-one")
+    account = await tx.get_one(Account, account.actor_id)
+    if account.site_role == role:
+        return
     account.site_role = role
+    if by is not None:
+        tx.add(LogEntry(at=tx.now, actor_id=by.id, action=f"role-{role}", about_id=account.actor_id))
     await tx.flush()
+    tx.signal("anything")
 
 
 async def ensure_host(tx: Tx, name: str) -> Host:

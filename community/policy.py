@@ -364,9 +364,9 @@ def _write_article(who: Standing, _article: Any) -> str | None:
 
 @rule("approve-article")
 def _approve_article(who: Standing, article: Article) -> str | None:
-    """Be the second pair of eyes: not of what one wrote alone."""
+    """Be the second pair of eyes: not on what one changed last."""
     refused = _write_article(who, article)
-    is_own = who.actor is not None and article.author_id == article.editor_id == who.actor.id
+    is_own = who.actor is not None and article.editor_id == who.actor.id
     return refused or ("own-article" if is_own else None)
 
 

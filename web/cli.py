@@ -224,7 +224,7 @@ def member_role(name: str, role: str) -> None:
             account = await tx.get(Account, actor.id) if actor is not None else None
             if account is None:
                 raise click.ClickException(f"There is no member {name!r} here.")
-            await members.give_role(tx, account, role)
+            await members.give_role(tx, None, account, role)
             return f"{name} is {role}."
 
     click.echo(_do(action))

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from community import agendas, debates, following, groups, links, members, notifications, posts, text, topics
 from community.db import Tx
-from community.models import Actor, Membership, Notification, Post, Theme, Topic
+from community.models import Account, Actor, Membership, Notification, Post, Theme, Topic
 from community.policy import NotThere, refusal, standing
 from web import agenda_view, article_view, debate_view, sides, threads, topic_view
 from web.auth import require_viewer, viewer
@@ -338,6 +338,7 @@ async def profile(request: web.Request) -> web.Response:
         place = await standing(tx, who.actor, actor.id)
         follow_refusal = refusal("follow", place, actor)
         successor = await members.find_by_uri(tx, actor.moved_to) if actor.moved_to else None
+        account = await tx.get(Account, actor.id) if refusal("administer", place) is None else None
         is_place = await tx.find(Theme, actor.id) is not None
     if actor.kind == "group" and (is_place or not actor.host):
         raise web.HTTPFound(actor_path(actor))
@@ -352,6 +353,7 @@ async def profile(request: web.Request) -> web.Response:
         state=state,
         follow_refusal=follow_refusal,
         may_seal=actor.kind == "person" and is_shown and refusal("seal", place, actor) is None,
+        role=account.site_role if account is not None else "",
         successor=successor,
         here="you" if who.actor is not None and who.actor.id == actor.id else "",
         alternate="" if actor.host else actor.uri,

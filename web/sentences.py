@@ -206,7 +206,8 @@ SENTENCES: dict[str, str] = {
     "article-author-stopped": N_(
         "Its author cannot write here at the moment, so that nothing can go out in their name."
     ),
-    "own-article": N_("This is your own: another editor has to look at it."),
+    "own-role": N_("Your own role is changed by another admin, or on the command line."),
+    "own-article": N_("You changed it last: another editor has to look at it."),
     # Agenda.
     "agenda-takes-proposals": N_("Nobody opens topics on an agenda: propose an item instead."),
     "agenda-is-closed": N_("This agenda is closed: its programme is being made, and nothing more can be proposed."),

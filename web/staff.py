@@ -8,7 +8,7 @@ from sqlalchemy import select
 from community import groups, hosts, keys, links, members, moderation
 from community.db import Tx
 from community.models import Account, Actor, LogEntry, Theme
-from community.policy import NotThere
+from community.policy import NotThere, Refused
 from web import auth, render
 from web.auth import Form, field, require_may
 from web.pages_read import find_theme
@@ -82,6 +82,10 @@ ACTIONS = {
     "split-item": N_("made another item of a part of one"),
     "reopen-item": N_("opened an item again"),
     "place-item": N_("gave an item its place among the others"),
+    "role-member": N_("made a member without a role of"),
+    "role-editor": N_("made an editor of"),
+    "role-moderator": N_("made a moderator of the whole house of"),
+    "role-admin": N_("made an admin of"),
     "give-seal": N_("gave the VIP seal to"),
     "take-seal": N_("took the VIP seal from"),
     "change-house": N_("changed name, colours, logo or languages of this place"),
@@ -267,3 +271,23 @@ async def privacy_page(request: web.Request) -> web.Response:
     async with request.app[SITE].database.read() as tx:
         admins = await members.admins(tx)
     return await render.page(request, "staff/privacy.html", admins=admins, session_days=members.SESSION_DAYS)
+
+
+# --- roles in the house
+
+
+@routes.post("/u/{handle}/role")
+async def role(request: web.Request) -> web.Response:
+    """An admin makes somebody here an editor, a moderator, an admin, or a member without a role."""
+    _, actor = auth.require_viewer(request)
+    form = await auth.read_form(request)
+    async with request.app[SITE].database.write() as tx:
+        person = await members.find_local(tx, request.match_info["handle"])
+        account = await tx.get(Account, person.id) if person is not None else None
+        if person is None or account is None:
+            raise NotThere
+        try:
+            await members.give_role(tx, actor, account, field(form, "role"))
+        except members.Invalid as error:
+            raise Refused(error.fields["role"]) from None
+    raise web.HTTPSeeOther(render.actor_path(person))

@@ -245,7 +245,7 @@ async def test_pictures_are_held_and_travel_as_image(desk: Desk) -> None:
     await desk.do(articles.save, desk.ada, article, replace(draft, source="Not yet."))
     await desk.do(articles.save, desk.ed, article, draft)
     await desk.do(articles.ask_for_review, desk.ada, article)
-    await desk.do(articles.approve, desk.ed, article)
+    await desk.do(articles.approve, desk.ada, article)
     await desk.later(hours=30)
     async with desk.site.database.write() as tx:
         await media.tidy(tx)
@@ -343,7 +343,7 @@ async def test_once_it_is_out_the_row_follows(desk: Desk, theme: MakeTheme) -> N
     undone = [each["object"] for each in await desk.sent("Undo")]
     assert {(each["actor"], each["object"]) for each in undone} >= {(desk.themes[1].actor.uri, post.uri)}
     await desk.do(articles.ask_for_review, desk.ada, article)
-    await desk.do(articles.approve, desk.ed, article)
+    await desk.do(articles.approve, desk.boss, article)
     second = await desk.do(articles.publish, desk.ed, article)
     assert second.topic_id != post.topic_id
 

@@ -19,7 +19,7 @@ _GIVE = """([kind, name, type, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const given = new DataTransfer();
   given.items.add(new File([bytes], name, { type }));
-  const area = document.querySelector("#composer textarea");
+  const area = document.querySelector("#composer textarea, [data-cover]");
   const event = kind === "paste"
     ? new ClipboardEvent("paste", { clipboardData: given, bubbles: true, cancelable: true })
     : new DragEvent(kind, { dataTransfer: given, bubbles: true, cancelable: true });
@@ -124,3 +124,28 @@ async def test_a_picture_is_added_by_keyboard(open_page: OpenPage, topic: str, w
     await expect(page.get_by_label("Your reply")).to_be_focused()
     await page.keyboard.press("Control+Enter")
     await expect(post(page, word).get_by_role("img", name="Keys")).to_be_visible()
+
+
+async def test_the_picture_of_an_article_is_picked_pasted_or_dropped(open_page: OpenPage, tmp_path: Path) -> None:
+    page = await open_page("/staff/articles/new", as_="gazette")
+    await page.get_by_role("button", name="Begin the draft").click()
+    cover, alt = page.locator("[data-cover]"), page.get_by_label(DESCRIBE)
+    photo = tmp_path / "yard.jpg"
+    photo.write_bytes(images.photograph())
+    async with page.expect_file_chooser() as chosen:
+        await cover.get_by_role("button", name="Upload a picture").click()
+    await (await chosen.value).set_files([photo])
+    await expect(cover.get_by_role("status")).to_contain_text("yard.jpg has arrived and is chosen")
+    first = await cover.locator("input:checked").get_attribute("value")
+    await give(page, "paste", "halves.png", images.picture())
+    await expect(cover.get_by_role("status")).to_contain_text("halves.png has arrived")
+    await give(page, "dragover", "plan.webp", b"", "image/webp")
+    await give(page, "drop", "plan.webp", images.picture("WEBP", size=(900, 300)), "image/webp")
+    await expect(cover.get_by_role("status")).to_contain_text("plan.webp has arrived")
+    assert await cover.locator("input:checked").get_attribute("value") != first
+    await expect(page.get_by_role("listitem").filter(has_text="plan.webp")).to_have_count(0)
+    await alt.fill("A plan of the yard")
+    await page.get_by_label("Title", exact=True).fill("The yard")
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await page.reload()
+    await expect(alt).to_have_value("A plan of the yard")

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from community import debates, groups, members, panels
 from community.debate_models import Debate, Seat, Series
-from community.models import Actor, Host, Membership, Notification
+from community.models import Account, Actor, Host, Membership, Notification
 from tests.conftest import pair
 from tests.web.forms import send
 from web.debate_forms import read_plan
@@ -373,3 +373,19 @@ async def test_what_a_debate_of_a_series_still_wants(site, client, ada):
     page = await words(await client.get("/staff/debates"))
     assert "The conclusion waits for its host" in page
     assert "The digest waits to be read and sent" in page
+
+
+async def test_admins_make_editors_on_their_pages(site, client, member, sign_in):
+    boss, anna = await member("boss", site_role="admin"), await member("anna")
+    await sign_in(client, anna)
+    assert "Give this role" not in await words(await client.get("/u/boss"))
+    assert (await send(client, "/u/boss/role", page="/settings", role="member")).status == 403
+    await sign_in(client, boss)
+    assert (await send(client, "/u/anna/role", page="/u/anna", role="editor")).headers["Location"] == "/u/anna"
+    async with site.database.read() as tx:
+        assert (await tx.get_one(Account, anna.actor_id)).site_role == "editor"
+    assert "made an editor of" in await words(await client.get("/log"))
+    for handle, role, status in (("anna", "king", 403), ("boss", "member", 403), ("nobody", "editor", 404)):
+        assert (await send(client, f"/u/{handle}/role", page="/u/anna", role=role)).status == status
+    async with site.database.read() as tx:
+        assert (await tx.get_one(Account, boss.actor_id)).site_role == "admin"

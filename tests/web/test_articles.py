@@ -63,7 +63,7 @@ async def test_an_article_by_two_editors(
         ({"picture": "../../\0etc"}, "somebody else's"),
         ({"picture_alt": " "}, "Describe the picture"),
         ({"do": "publish"}, "Another editor has to approve it first"),
-        ({"do": "approve"}, "This is your own"),
+        ({"do": "approve"}, "You changed it last"),
         ({"do": "schedule", "date": "9999-12-31", "time": "24:61"}, "hours:minutes"),
         ({"do": "schedule", "date": "9999-12-31", "time": "23:59"}, "five years ahead"),
         ({"do": "\0", "note": "\0", "seen": "0"}, "Somebody has changed this"),

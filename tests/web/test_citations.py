@@ -106,7 +106,7 @@ async def test_a_member_has_the_page_among_their_settings(client, site, cited, s
     assert (await client.get("/citations", allow_redirects=False)).status == 303
     await sign_in(client, cited.ben)
     told = await (await client.get("/notifications")).text()
-    assert "cites on an agenda what you wrote in" in told
+    assert "cites on an agenda what you wrote on" in told
     assert '<a href="/citations">Where you are cited' in told
     assert '<a href="/citations">Take my name off' in await (await client.get("/agenda/foc_2027/1")).text()
     async with site.database.read() as tx:

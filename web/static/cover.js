@@ -1,6 +1,7 @@
-// The picture of an article: uploaded, shown among those to choose from, and chosen. Without script there is /media/new.
+// The picture of an article: picked, pasted or dropped, sent with progress, shown among those to choose from, and
+// chosen. Without script there is /media/new.
 
-import { token } from "./moot.js";
+import { upload } from "./upload.js";
 
 const box = document.querySelector("[data-cover]");
 if (box) prepare();
@@ -11,6 +12,7 @@ function prepare() {
   const list = box.querySelector("[data-covers]");
   const alt = box.querySelector("#picture_alt");
   const said = box.querySelector("[data-said]");
+  const bar = box.querySelector("progress");
   const words = box.dataset;
   const say = (text, name) => (said.textContent = text.replace("{name}", name));
   pick.hidden = false;
@@ -23,6 +25,22 @@ function prepare() {
     file.value = "";
     if (chosen) send(chosen);
   });
+  box.addEventListener("paste", (event) => {
+    const [pasted] = event.clipboardData?.files ?? [];
+    if (!pasted || event.clipboardData.types.includes("text/plain")) return;
+    event.preventDefault();
+    send(pasted);
+  });
+  // What is dropped here is no picture for the text, which takes what is dropped on the rest of the form.
+  box.addEventListener("dragover", (event) => event.preventDefault());
+  box.addEventListener("drop", (event) => {
+    const [dropped] = event.dataTransfer?.files ?? [];
+    if (!dropped) return;
+    event.preventDefault();
+    event.stopPropagation();
+    box.closest("form").classList.remove("is-dragged-over");
+    send(dropped);
+  });
 
   function describe(input) {
     if (alt.value && alt.value !== given) return;
@@ -30,25 +48,22 @@ function prepare() {
   }
 
   async function send(chosen) {
-    const { name } = chosen;
+    const name = chosen.name || "1";
     if (chosen.size > words.maxMb * 1e6) return say(words.wordsSize, name);
     say(words.wordsSending, name);
-    const body = new FormData();
-    body.append("picture", chosen, name);
     pick.disabled = true;
-    try {
-      const headers = { "X-Csrf-Token": token(), "X-Requested-With": "fetch" };
-      const answer = await fetch("/media", { method: "POST", body, headers });
-      const picture = await answer.json();
-      if (answer.status !== 201) return (said.textContent = picture.error ?? words.wordsFailed.replace("{name}", name));
-      show(picture, name);
-      say(words.wordsArrived, name);
-      alt.focus();
-    } catch {
-      say(words.wordsFailed, name);
-    } finally {
-      pick.disabled = false;
-    }
+    bar.hidden = false;
+    const { done } = upload(chosen, name, (percent) => {
+      if (percent === null) bar.removeAttribute("value");
+      else bar.value = percent;
+    });
+    const { status, answer } = await done;
+    pick.disabled = false;
+    bar.hidden = true;
+    if (status !== 201 || !answer) return (said.textContent = answer?.error ?? words.wordsFailed.replace("{name}", name));
+    show(answer, name);
+    say(words.wordsArrived, name);
+    alt.focus();
   }
 
   function show(picture, name) {

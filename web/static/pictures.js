@@ -1,6 +1,6 @@
 // Pictures for a text that is being written: picked, pasted or dropped; sent with progress; described, then put in.
 
-import { token } from "./moot.js";
+import { upload } from "./upload.js";
 
 const AT_ONCE = 3;
 const KINDS = ["image/jpeg", "image/png", "image/webp", "image/gif"];
@@ -111,38 +111,21 @@ function prepare(box) {
 
   function send(job) {
     running++;
-    const request = (job.request = new XMLHttpRequest());
     const bar = job.item.querySelector("progress");
     bar.setAttribute("aria-label", about(words.wordsSending, job.name));
-    request.upload.addEventListener("progress", (event) => {
-      // Once all has arrived it is being drawn, and nobody knows how long that takes.
-      if (event.lengthComputable && event.loaded < event.total) bar.value = (event.loaded / event.total) * 100;
-      else bar.removeAttribute("value");
+    const { request, done } = upload(job.file, job.name, (percent) => {
+      if (percent === null) bar.removeAttribute("value");
+      else bar.value = percent;
     });
+    job.request = request;
     request.addEventListener("loadend", () => {
       running--;
       next();
     });
-    request.addEventListener("load", () => {
-      const answer = read(request);
-      if (request.status === 201 && answer) there(job, answer);
+    done.then(({ status, answer }) => {
+      if (status === 201 && answer) there(job, answer);
       else refuse(job.item, answer?.error ? `${job.name}: ${answer.error}` : about(words.wordsFailed, job.name));
     });
-    request.addEventListener("error", () => refuse(job.item, about(words.wordsFailed, job.name)));
-    const body = new FormData();
-    body.append("picture", job.file, job.name);
-    request.open("POST", "/media");
-    request.setRequestHeader("X-Csrf-Token", token());
-    request.setRequestHeader("X-Requested-With", "fetch");
-    request.send(body);
-  }
-
-  function read(request) {
-    try {
-      return JSON.parse(request.responseText);
-    } catch {
-      return null;
-    }
   }
 
   function there({ item, name }, picture) {
