@@ -40,7 +40,17 @@ SECRET = bytes(range(32))
 
 # The files whose tests take longest: they begin first, so that no process is alone with one at the end.
 LONG = frozenset(
-    f"test_{name}" for name in ("debate_cities", "debate_played", "demo", "kill", "live", "three_cities", "two_servers")
+    f"test_{name}"
+    for name in (
+        "agenda_played",
+        "debate_cities",
+        "debate_played",
+        "demo",
+        "kill",
+        "live",
+        "three_cities",
+        "two_servers",
+    )
 )
 
 
