@@ -26,6 +26,7 @@ async def test_a_stranger_reads(open_plain: OpenPage, place: Place) -> None:
     page = await open_plain("/")
     await page.get_by_role("link", name="See the themes").click()
     await page.get_by_role("main").get_by_role("link", name="Mobility").click()
+    await page.get_by_role("link", name="Most answered").click()
     await page.get_by_role("link", name="A long talk about benches").click()
     await expect(post(page, "Bench number 2.")).to_be_visible()
     await expect(page.get_by_role("button", name="Copy")).to_have_count(0)

@@ -222,7 +222,8 @@ function close() {
   const form = document.querySelector("form#composer");
   if (!form || form.dataset.stays) return;
   attempt("composer", () => {
-    if (isInUse(form)) form.querySelector("[data-outcome]").textContent = words.isOver;
+    // What the server has just answered says more.
+    if (isInUse(form)) form.querySelector("[data-outcome]").textContent ||= words.isOver;
     else form.hidden = true;
     return form.hidden;
   });
