@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 # So many test processes at once: the tests wait more than they work.
-AT_ONCE ?= 5
+AT_ONCE ?= 4
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev

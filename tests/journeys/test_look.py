@@ -23,6 +23,7 @@ from .place import PASSWORD, Place
 STATIC = Path(__file__).parents[2] / "web" / "static"
 LIMIT = 30_000
 COLOUR_RULES = ("color-contrast", "link-in-text-block")
+NARROW_RULES = ("scrollable-region-focusable", "target-size", "region", "heading-order", "aria-hidden-focus", "label")
 
 # Name, path and who looks; {…} are the addresses that ``lively`` found.
 PAGES = {
@@ -219,8 +220,8 @@ async def test_a_page_is_accessible_quiet_and_at_home(open_page: OpenPage, livel
         await page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
         await page.set_viewport_size({"width": width, "height": 900})
         await shoot(page, f"{name}-{look}-{width}")
-        # The page is the same in the dark, but for its colours.
-        rules = COLOUR_RULES if look == "dark" else ()
+        # The page is the same in the dark, but for its colours, and on a small screen, but for what is where.
+        rules = COLOUR_RULES if look == "dark" else NARROW_RULES if width < 1000 else ()
         wrong += [f"{look} at {width}: {line}" for line in await violations(page, *rules)]
         too_wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if too_wide > 0:

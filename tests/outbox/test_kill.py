@@ -34,7 +34,7 @@ from federation.site import Site
 from tests.conftest import PASSWORD, MakeMember, MakeTheme
 from tests.peer import Peer
 
-KILLS = {"sqlite": 20, "postgresql": 6}
+KILLS = {"sqlite": 14, "postgresql": 5}
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 _DOWN = (aiohttp.ClientError, ConnectionError, TimeoutError)
 
