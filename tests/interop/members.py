@@ -129,7 +129,9 @@ class Member:
         """Called with every activity that ``expect`` finds; raises where it is not as it should be."""
 
     async def __aenter__(self) -> Member:
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+        # Node ends idle connections after a few seconds, at times just when something is sent.
+        connector = aiohttp.TCPConnector(force_close=True)
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60), connector=connector)
         command: list[str | Path] = [
             NODE,
             *(["--import", FOLDER / "clock.mjs"] if self._clock else []),

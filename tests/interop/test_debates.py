@@ -258,7 +258,7 @@ async def test_a_debate_from_the_announcement_to_the_conclusion(stage: Stage) ->
     await stage.conclude(debate, "Carts it is.")
     conclusion = await stage.part(debate, "conclusion")
     await stage.boosted(conclusion, theme, debate)
-    document = await folkmoot.document(debate)
+    document = await folkmoot.until("concluded", lambda d: d["debate"]["state"] == "concluded", debate)
     assert (document["debate"]["state"], document["debate"]["conclusion"]) == ("concluded", "<p>Carts it is.</p>\n")
     # Whoever follows the debate hears of each of its states.
     await microblog.expect("its last state", sends("Update", debate), contains='"state":"concluded"')

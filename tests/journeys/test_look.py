@@ -23,7 +23,7 @@ from .place import PASSWORD, Place
 STATIC = Path(__file__).parents[2] / "web" / "static"
 LIMIT = 30_000
 COLOUR_RULES = ("color-contrast", "link-in-text-block")
-NARROW_RULES = ("scrollable-region-focusable", "target-size", "region", "heading-order", "aria-hidden-focus", "label")
+NARROW_RULES = ("scrollable-region-focusable", "region", "heading-order", "aria-hidden-focus", "label", "link-name")
 
 # Name, path and who looks; {…} are the addresses that ``lively`` found.
 PAGES = {

@@ -47,6 +47,15 @@ async def _call(site, account, name):
     return account
 
 
+# Pages ask in the same words on both databases; those tests that ask most ask both.
+BOTH = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(params=["sqlite"])
+def database_kind(request):
+    return request.param
+
+
 @pytest.fixture
 def topic(site):
     """Open a topic: ``await topic(account, theme, "Title")`` answers its opener."""
@@ -107,6 +116,7 @@ async def test_an_empty_instance_has_no_dead_ends(client):
             assert (await client.get(unescape(link))).status == 200, f"{link} on {path}"
 
 
+@BOTH
 async def test_no_link_of_a_full_house_leads_nowhere(client, member, theme, topic, answer, sign_in):
     anna, bert = await member("anna"), await member("bert", site_role="admin")
     opener = await topic(anna, await theme("mobility", rules="Be kind."))
@@ -142,6 +152,7 @@ async def test_pages_have_neither_inline_style_nor_inline_script(client, member,
         assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", page)), path
 
 
+@BOTH
 async def test_pinned_topics_stand_first_and_pages_follow_each_other(site, client, member, theme):
     anna, mobility = await member("anna", site_role="admin"), await theme("mobility")
     async with site.database.write() as tx:
@@ -315,6 +326,7 @@ async def test_every_number_has_a_place_on_one_page(client, long_topic):
         assert (f'rel="next" data-later href="{base}/{last + 1}#' in page) == (last < 120)
 
 
+@BOTH
 async def test_pieces_for_scripts_hold_exactly_what_was_asked_for(client, long_topic):
     base = f"/t/{long_topic.topic_id}/posts"
     for query, expected in (
@@ -391,6 +403,7 @@ async def test_opening_a_topic_marks_it_read_and_clears_its_news(site, client, m
     assert page.index('id="post-2"') < page.index('id="unread"') < page.index('id="post-3"')
 
 
+@BOTH
 async def test_notifications_of_a_topic_stand_together_and_lead_to_the_first(
     client, member, theme, topic, answer, sign_in
 ):
