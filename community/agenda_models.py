@@ -6,6 +6,7 @@ An agenda is a group that people follow: each of its items is a topic in it, ope
 from __future__ import annotations
 
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Date, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -40,6 +41,10 @@ class Agenda(Base):
     changed_at: Mapped[datetime]
 
     actor: Mapped[Actor] = relationship(lazy="joined", innerjoin=True)
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether staff said so, or the last day is past at the place."""
+        return self.state == "over" or self.closes_on < now.astimezone(ZoneInfo(self.zone)).date()
 
 
 class AgendaSession(Base):

@@ -191,14 +191,14 @@ async def find(tx: Tx, handle: str) -> Agenda | None:
 
 async def ahead(tx: Tx) -> list[Agenda]:
     """The agendas of events to come and of those that are on, the soonest first."""
-    query = select(Agenda).where(Agenda.state != "over", Agenda.closes_on >= tx.now.date()).order_by(Agenda.opens_on)
-    return list((await tx.execute(query)).scalars())
+    found = (await tx.execute(select(Agenda).order_by(Agenda.opens_on))).scalars()
+    return [agenda for agenda in found if not agenda.is_over(tx.now)]
 
 
 async def over(tx: Tx) -> list[Agenda]:
     """Those of events that are over, the latest first."""
-    query = select(Agenda).where((Agenda.state == "over") | (Agenda.closes_on < tx.now.date()))
-    return list((await tx.execute(query.order_by(Agenda.opens_on.desc()))).scalars())
+    found = (await tx.execute(select(Agenda).order_by(Agenda.opens_on.desc()))).scalars()
+    return [agenda for agenda in found if agenda.is_over(tx.now)]
 
 
 async def current(tx: Tx) -> Agenda | None:

@@ -93,12 +93,6 @@ def path_of(agenda: Agenda, item: Item | None = None) -> str:
     return path if item is None else f"{path}/{item.number}"
 
 
-def when_of(agenda: Agenda, item: Item, language: str) -> str:
-    """When an item is due, in words, at the place of the event."""
-    assert item.starts_at is not None
-    return clerk.when(item.starts_at, agenda.zone, language)
-
-
 async def _written(tx: Tx, agenda: Agenda, item: Item) -> posts.Written:
     """What the clerk's post says of an item."""
     language = agenda.language
@@ -108,7 +102,7 @@ async def _written(tx: Tx, agenda: Agenda, item: Item) -> posts.Written:
         words["by"] = cards.name_of(proposer)
     elif item.state == "scheduled" and item.starts_at is not None:
         room = clerk.says(language, "item-room", room=text.literal(item.room)) if item.room else ""
-        words |= {"when": when_of(agenda, item, language), "room": room}
+        words |= {"when": clerk.when(item.starts_at, agenda.zone, language), "room": room}
     elif item.state == "merged":
         into = await tx.get_one(Item, item.merged_into_id)
         words |= {

@@ -312,6 +312,10 @@ def _moderate(who: Standing, topic: Topic | None) -> str | None:
 @rule("arrange")
 def _arrange(who: Standing, _theme: Any) -> str | None:
     """Set up debates and series of a theme of ours; move, cancel and staff them, write their digests."""
+    return _edits(who)
+
+
+def _edits(who: Standing) -> str | None:
     stopped = _is_stopped(who)
     if stopped:
         return stopped
@@ -378,19 +382,15 @@ def _propose(who: Standing, agenda: Agenda) -> str | None:
         return stopped
     if not who.account_state and not who.site_role:
         return "sign-in-first"
-    if agenda.state == "open" or (agenda.state == "closed" and _curate(who, agenda) is None):
-        return None
-    return "agenda-is-closed" if agenda.state == "closed" else "agenda-is-over"
+    if agenda.state == "over" or (who.at is not None and agenda.is_over(who.at)):
+        return "agenda-is-over"
+    return None if agenda.state == "open" else "agenda-is-closed" if _curate(who, agenda) else None
 
 
 @rule("curate")
 def _curate(who: Standing, _agenda: Any) -> str | None:
     """Decide what is on an agenda: shortlist, schedule, decline, merge and split its items."""
-    stopped = _is_stopped(who)
-    if stopped:
-        return stopped
-    is_allowed = who.is_staff or who.role in ("moderator", "owner") or who.site_role == "editor"
-    return None if is_allowed and not who.group_host else "editors-only"
+    return _edits(who)
 
 
 @rule("follow")

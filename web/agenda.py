@@ -81,7 +81,7 @@ async def agenda_page(request: web.Request) -> web.Response:
             "curate_refusal": refusal("curate", place, agenda),
             "join_refusal": refusal("follow", place, agenda.actor),
             "is_member": membership is not None and membership.state == "accepted",
-            "is_over": agenda.state == "over" or agenda.closes_on < tx.now.date(),
+            "is_over": agenda.is_over(tx.now),
         }
     return await page(
         request,

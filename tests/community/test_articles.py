@@ -159,7 +159,9 @@ async def test_an_article_from_the_draft_to_the_topic(desk: Desk, member: MakeMe
     assert await desk.told("article-published") == {desk.ada.id}
     assert await desk.refused(articles.publish, desk.boss, article) == "article-is-out"
     async with desk.site.database.read() as tx:
-        assert (await articles.of_topic(tx, post.topic_id)).id == article.id  # type: ignore[union-attr]
+        found = await articles.of_topic(tx, post.topic_id)
+        assert found is not None
+        assert found.id == article.id
         entries = (await tx.execute(select(LogEntry).order_by(LogEntry.id))).scalars().all()
         said = [(entry.action, entry.actor_id, entry.about_id) for entry in entries if "article" in entry.action]
     yes = ("approve-article", desk.ed.id, desk.ada.id)

@@ -358,3 +358,13 @@ async def test_a_conclusion_proposes_the_lines_of_its_host(table: Table, member:
     async with floor.site.database.read() as tx:
         entries = await board.listed(tx, table.agenda)
     assert [entry.item.title for entry in entries] == ["Quiet streets", "Who pays"]
+
+
+async def test_an_event_is_over_when_its_day_is_past_at_its_place(table: Table) -> None:
+    """13 July ends in Singapore eight hours before it does by UTC."""
+    for hour, is_ahead in ((15, True), (17, False)):
+        table.site.database.clock = lambda hour=hour: datetime(2027, 7, 13, hour, tzinfo=UTC)
+        async with table.site.database.read() as tx:
+            assert [len(await agendas.ahead(tx)), len(await agendas.over(tx))] == [is_ahead, not is_ahead]
+            refused = await items.refusal_to_propose(tx, table.admin.actor, table.agenda)
+            assert refused == (None if is_ahead else "agenda-is-over")

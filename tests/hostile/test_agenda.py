@@ -82,7 +82,7 @@ async def test_nobody_elsewhere_decides_on_an_agenda_or_what_stands_on_it(place:
             for model in (Source, Item, Agenda):
                 found += sorted(map(tuple, await tx.execute(select(*model.__table__.columns))), key=repr)
             for model in (Post, Topic):
-                query = select(*model.__table__.columns).where(model.author_id == item.post.author_id)  # type: ignore[union-attr]
+                query = select(*model.__table__.columns).where(model.author_id == item.post.author_id)
                 found += sorted(map(tuple, await tx.execute(query)), key=repr)
         return found
 

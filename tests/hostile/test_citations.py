@@ -37,7 +37,9 @@ async def item(place: Place) -> Item:
         agenda = await agendas.make(tx, clara.actor, await pair(5), plan)
         made = await items.propose(tx, clara.actor, agenda, "Benches")
         for uri in (place.theirs.uri, note["id"], place.opener.uri):
-            await sources.cite(tx, clara.actor, made, await posts.find_by_uri(tx, uri))  # type: ignore[arg-type]
+            said = await posts.find_by_uri(tx, uri)
+            assert said is not None
+            await sources.cite(tx, clara.actor, made, said)
     return made
 
 
